@@ -1,0 +1,32 @@
+//! Build script: how the board binary is linked.
+//!
+//! No libc, no start files, static, at a fixed address. The arguments go to the
+//! binaries alone, so tests and the host crate link as usual. A linker that is called
+//! directly (ld.lld, for foreign processors) wants none of a compiler driver's words.
+
+fn main() {
+    println!("cargo::rerun-if-changed=scripts/link.rs");
+    let direct =
+        std::env::var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(|f| f.contains("linker-flavor=ld.lld"));
+    let words: &[&str] = if direct {
+        &[
+            "-static",
+            "-no-pie",
+            "-z",
+            "noexecstack",
+            "--gc-sections",
+            "--build-id=none",
+        ]
+    } else {
+        &[
+            "-nostartfiles",
+            "-nostdlib",
+            "-static",
+            "-no-pie",
+            "-Wl,-z,noexecstack,--gc-sections,--build-id=none,-z,norelro",
+        ]
+    };
+    for word in words {
+        println!("cargo::rustc-link-arg-bins={word}");
+    }
+}

@@ -1,0 +1,113 @@
+//! How a process ended: by exiting, by a signal, or before it began.
+//!
+//! `{exited|signalled|dumped, value}` is kept apart all the way to the person, so
+//! that exit 9 and signal 9 are never taken for each other.
+
+use super::wire::{Reader, Writer};
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It called exit with this status.
+    Exited(u8),
+    /// A signal of this number ended it.
+    Signalled(u8),
+    /// A signal of this number ended it and it left a core.
+    Dumped(u8),
+}
+
+impl Ended {
+    /// The status a shell shows for it: the exit status, or 128 and the signal's number.
+    pub fn status(self) -> u8 {
+        match self {
+            Ended::Exited(status) => status,
+            Ended::Signalled(signal) | Ended::Dumped(signal) => 128u8.saturating_add(signal),
+        }
+    }
+
+    /// Whether it counts as a success: exit status 0.
+    pub fn is_success(self) -> bool {
+        self == Ended::Exited(0)
+    }
+
+    /// Puts it into a message.
+    pub fn emit(self, w: &mut Writer<'_>) {
+        let (kind, value) = match self {
+            Ended::Exited(v) => (0, v),
+            Ended::Signalled(v) => (1, v),
+            Ended::Dumped(v) => (2, v),
+        };
+        w.u8(kind);
+        w.u8(value);
+    }
+
+    /// Takes it out of a message.
+    pub fn parse(r: &mut Reader<'_>) -> Option<Self> {
+        let kind = r.u8()?;
+        let value = r.u8()?;
+        match kind {
+            0 => Some(Ended::Exited(value)),
+            1 => Some(Ended::Signalled(value)),
+            2 => Some(Ended::Dumped(value)),
+            _ => None,
+        }
+    }
+}
+
+impl ufmt::uDisplay for Ended {
+    fn fmt<W: ufmt::uWrite + ?Sized>(
+        &self,
+        f: &mut ufmt::Formatter<'_, W>,
+    ) -> Result<(), W::Error> {
+        match *self {
+            Ended::Exited(status) => ufmt::uwrite!(f, "exited with status {}", status),
+            Ended::Signalled(signal) => ufmt::uwrite!(
+                f,
+                "killed by signal {} ({})",
+                signal,
+                super::signal::name(signal)
+            ),
+            Ended::Dumped(signal) => {
+                ufmt::uwrite!(
+                    f,
+                    "killed by signal {} ({}), core dumped",
+                    signal,
+                    super::signal::name(signal)
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_9_and_signal_9_differ() {
+        let words = |e: Ended| {
+            let mut s = heapless::String::<64>::new();
+            ufmt::uwrite!(s, "{}", e).unwrap();
+            s.as_str().to_owned()
+        };
+        assert_eq!(words(Ended::Exited(9)), "exited with status 9");
+        assert_eq!(words(Ended::Signalled(9)), "killed by signal 9 (SIGKILL)");
+        assert_eq!(
+            words(Ended::Dumped(11)),
+            "killed by signal 11 (SIGSEGV), core dumped"
+        );
+        assert_eq!(Ended::Exited(9).status(), 9);
+        assert_eq!(Ended::Signalled(9).status(), 137);
+    }
+
+    #[test]
+    fn it_crosses_the_wire() {
+        for e in [Ended::Exited(0), Ended::Signalled(15), Ended::Dumped(6)] {
+            let mut room = [0; 2];
+            let mut w = Writer::new(&mut room);
+            e.emit(&mut w);
+            assert_eq!(Ended::parse(&mut Reader::new(w.finish().unwrap())), Some(e));
+        }
+        assert_eq!(Ended::parse(&mut Reader::new(&[3, 0])), None);
+    }
+}

@@ -1,0 +1,565 @@
+//! What a command and PID 1 say to each other.
+//!
+//! One packet of a SOCK_SEQPACKET socket is one message: a version, a number, a
+//! payload. Numbers are never used again for another meaning. `emit` and `parse` are
+//! inverse of each other; what cannot be parsed is answered by [`Refusal::BadMessage`].
+//! A request is answered by any number of [`Reply::Unit`] and [`Reply::Bytes`] and
+//! then by one last reply, which is any other.
+
+use super::ended::Ended;
+use super::fault::Fault;
+use super::wire::{Reader, Writer};
+
+/// The version this binary speaks; another is refused.
+pub const VERSION: u8 = 1;
+/// The longest message in bytes: a spec and its head.
+pub const MESSAGE_MAX: usize = super::spec::SPEC_MAX + 256;
+/// The most bytes of a ring in one [`Reply::Bytes`].
+pub const CHUNK: usize = 4096;
+
+/// How the board ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Power {
+    /// Stop the processors, leave the power on.
+    Halt = 0,
+    /// Power off.
+    PowerOff = 1,
+    /// Start again.
+    Reboot = 2,
+}
+
+/// What a command asks of PID 1.
+///
+/// `name` is a container's name, `spec` the bytes of a [`super::spec::Spec`].
+#[allow(missing_docs)] // the fields are what the variant's line says
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Request<'a> {
+    /// Start a container from a spec. Answered by [`Reply::Started`] once its execve succeeded; with the ATTACHED flag, by [`Reply::Ended`] after that.
+    Start { spec: &'a [u8] },
+    /// Show a container's session, by NAME or ttyN, on the line that typed. The caller's terminal comes along as a descriptor.
+    Connect { target: &'a [u8], watch: bool },
+    /// Return the line to where it came from. Only inside a container.
+    Disconnect,
+    /// All containers: a [`Reply::Unit`] each, then [`Reply::Done`].
+    List,
+    /// One container; inside one, an empty name means itself.
+    Info { name: &'a [u8] },
+    /// Stop it, remove it and all it held.
+    Destroy { name: &'a [u8] },
+    /// Stop it; it keeps its name, ring and file.
+    Stop { name: &'a [u8] },
+    /// Stop it if it runs, start it again.
+    Restart { name: &'a [u8] },
+    /// Send a signal to its init.
+    Kill { name: &'a [u8], signal: u8 },
+    /// Hold all its processes.
+    Freeze { name: &'a [u8] },
+    /// Let them go on.
+    Thaw { name: &'a [u8] },
+    /// The ring: [`Reply::Bytes`], then [`Reply::Done`]; with follow, until the client goes or the container is destroyed.
+    Logs { name: &'a [u8], follow: bool },
+    /// End the board.
+    Power { how: Power },
+}
+
+/// What a unit is doing, for lists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum State {
+    /// Its process is being made.
+    Starting = 0,
+    /// It runs.
+    Started = 1,
+    /// It was told to end.
+    Stopping = 2,
+    /// It ended and stays ended.
+    Ended = 3,
+    /// It ended and will be started again.
+    Waiting = 4,
+    /// Its processes are held.
+    Frozen = 5,
+}
+
+impl State {
+    /// The word in lists and files.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Started => "started",
+            State::Stopping => "stopping",
+            State::Ended => "ended",
+            State::Waiting => "waiting",
+            State::Frozen => "frozen",
+        }
+    }
+
+    fn from_number(number: u8) -> Option<State> {
+        [
+            State::Starting,
+            State::Started,
+            State::Stopping,
+            State::Ended,
+            State::Waiting,
+            State::Frozen,
+        ]
+        .get(usize::from(number))
+        .copied()
+    }
+}
+
+/// A container's record in `list` and `info`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unit<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// What the person called its root; empty for the host's.
+    pub image: &'a [u8],
+    /// What it is doing.
+    pub state: State,
+    /// Its slot.
+    pub slot: Option<u8>,
+    /// The pid of its init as the host sees it, 0 when there is none.
+    pub pid: u32,
+    /// The process it lives with: 1, or that of `pouch_start` without --demonize.
+    pub ppid: u32,
+    /// Milliseconds since it was started or, ended, since it ended.
+    pub age_ms: u64,
+    /// Bytes of memory charged to its cgroup, where the kernel counts them.
+    pub memory: Option<u64>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How its last process ended.
+    pub ended: Option<Ended>,
+    /// Why its last start failed.
+    pub fault: Option<Fault<'a>>,
+}
+
+/// Why a request is not done.
+#[allow(missing_docs)] // the fields are what the variant's line says
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal<'a> {
+    /// The bytes are no request, or of another version.
+    BadMessage,
+    /// No container of that name.
+    NotFound,
+    /// The name is in use.
+    Exists,
+    /// A cgroup of that name exists that is none of ours.
+    CgroupExists,
+    /// The slot is held by that container.
+    SlotHeld { slot: u8, by: &'a [u8] },
+    /// No container holds that slot.
+    SlotEmpty { slot: u8 },
+    /// No room for another container.
+    TableFull,
+    /// Asked from inside a container, allowed outside only.
+    OutsideOnly,
+    /// Asked from outside, allowed inside a container only.
+    InsideOnly,
+    /// The container has no terminal to show.
+    NoSession,
+    /// The container is not running.
+    NotRunning,
+    /// The caller's standard input is no line of the board.
+    NotALine,
+    /// The board is going down.
+    GoingDown,
+    /// The kernel refused.
+    Fault(Fault<'a>),
+    /// The container was destroyed or stopped before it came up.
+    Gone,
+    /// Too many clients wait at once.
+    Busy,
+}
+
+/// What PID 1 answers.
+#[allow(missing_docs)] // the fields are what the variant's line says
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reply<'a> {
+    /// It is done.
+    Done,
+    /// The container runs; its init's pid as the host sees it.
+    Started { pid: u32 },
+    /// The container ended (for a caller that waits for it).
+    Ended(Ended),
+    /// A container's record; more may follow.
+    Unit(Unit<'a>),
+    /// Bytes of a ring, at most [`CHUNK`]; more may follow.
+    Bytes(&'a [u8]),
+    /// It is not done.
+    Refused(Refusal<'a>),
+}
+
+impl<'a> Request<'a> {
+    /// Writes it into `buf`; `None` if it does not fit.
+    pub fn emit<'b>(&self, buf: &'b mut [u8]) -> Option<&'b [u8]> {
+        let mut w = Writer::new(buf);
+        w.u8(VERSION);
+        let mut named = |number: u8, name: &[u8]| {
+            w.u8(number);
+            w.bytes(name);
+        };
+        match *self {
+            Request::Start { spec } => named(1, spec),
+            Request::Connect { target, watch } => {
+                named(2, target);
+                w.u8(u8::from(watch));
+            }
+            Request::Disconnect => w.u8(3),
+            Request::List => w.u8(4),
+            Request::Info { name } => named(5, name),
+            Request::Destroy { name } => named(6, name),
+            Request::Stop { name } => named(7, name),
+            Request::Restart { name } => named(8, name),
+            Request::Kill { name, signal } => {
+                named(9, name);
+                w.u8(signal);
+            }
+            Request::Freeze { name } => named(10, name),
+            Request::Thaw { name } => named(11, name),
+            Request::Logs { name, follow } => {
+                named(12, name);
+                w.u8(u8::from(follow));
+            }
+            Request::Power { how } => {
+                w.u8(13);
+                w.u8(how as u8);
+            }
+        }
+        w.finish()
+    }
+
+    /// Reads a request; `None` for anything else, rest included.
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let mut r = Reader::new(bytes);
+        if r.u8()? != VERSION {
+            return None;
+        }
+        let request = match r.u8()? {
+            1 => Request::Start { spec: r.bytes()? },
+            2 => Request::Connect {
+                target: r.bytes()?,
+                watch: flag(&mut r)?,
+            },
+            3 => Request::Disconnect,
+            4 => Request::List,
+            5 => Request::Info { name: r.bytes()? },
+            6 => Request::Destroy { name: r.bytes()? },
+            7 => Request::Stop { name: r.bytes()? },
+            8 => Request::Restart { name: r.bytes()? },
+            9 => Request::Kill {
+                name: r.bytes()?,
+                signal: r.u8()?,
+            },
+            10 => Request::Freeze { name: r.bytes()? },
+            11 => Request::Thaw { name: r.bytes()? },
+            12 => Request::Logs {
+                name: r.bytes()?,
+                follow: flag(&mut r)?,
+            },
+            13 => Request::Power {
+                how: match r.u8()? {
+                    0 => Power::Halt,
+                    1 => Power::PowerOff,
+                    2 => Power::Reboot,
+                    _ => return None,
+                },
+            },
+            _ => return None,
+        };
+        r.is_empty().then_some(request)
+    }
+}
+
+fn flag(r: &mut Reader<'_>) -> Option<bool> {
+    match r.u8()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+/// A slot on the wire: its number, or this.
+const NO_SLOT: u8 = 0xff;
+
+impl<'a> Unit<'a> {
+    fn emit(&self, w: &mut Writer<'_>) {
+        w.bytes(self.name);
+        w.bytes(self.image);
+        w.u8(self.state as u8);
+        w.u8(self.slot.unwrap_or(NO_SLOT));
+        w.u32(self.pid);
+        w.u32(self.ppid);
+        w.u64(self.age_ms);
+        w.u64(self.memory.unwrap_or(u64::MAX));
+        w.u32(self.restarts);
+        w.u8(u8::from(self.ended.is_some()));
+        if let Some(ended) = self.ended {
+            ended.emit(w);
+        }
+        w.u8(u8::from(self.fault.is_some()));
+        if let Some(fault) = self.fault {
+            fault.emit(w);
+        }
+    }
+
+    fn parse(r: &mut Reader<'a>) -> Option<Self> {
+        Some(Unit {
+            name: r.bytes()?,
+            image: r.bytes()?,
+            state: State::from_number(r.u8()?)?,
+            slot: Some(r.u8()?).filter(|s| *s != NO_SLOT),
+            pid: r.u32()?,
+            ppid: r.u32()?,
+            age_ms: r.u64()?,
+            memory: Some(r.u64()?).filter(|m| *m != u64::MAX),
+            restarts: r.u32()?,
+            ended: if flag(r)? {
+                Some(Ended::parse(r)?)
+            } else {
+                None
+            },
+            fault: if flag(r)? {
+                Some(Fault::parse(r)?)
+            } else {
+                None
+            },
+        })
+    }
+}
+
+impl<'a> Refusal<'a> {
+    fn emit(&self, w: &mut Writer<'_>) {
+        let number = match self {
+            Refusal::BadMessage => 0,
+            Refusal::NotFound => 1,
+            Refusal::Exists => 2,
+            Refusal::CgroupExists => 3,
+            Refusal::SlotHeld { .. } => 4,
+            Refusal::SlotEmpty { .. } => 5,
+            Refusal::TableFull => 6,
+            Refusal::OutsideOnly => 7,
+            Refusal::InsideOnly => 8,
+            Refusal::NoSession => 9,
+            Refusal::NotRunning => 10,
+            Refusal::NotALine => 11,
+            Refusal::GoingDown => 12,
+            Refusal::Fault(_) => 13,
+            Refusal::Gone => 14,
+            Refusal::Busy => 15,
+        };
+        w.u8(number);
+        match *self {
+            Refusal::SlotHeld { slot, by } => {
+                w.u8(slot);
+                w.bytes(by);
+            }
+            Refusal::SlotEmpty { slot } => w.u8(slot),
+            Refusal::Fault(fault) => fault.emit(w),
+            _ => {}
+        }
+    }
+
+    fn parse(r: &mut Reader<'a>) -> Option<Self> {
+        Some(match r.u8()? {
+            0 => Refusal::BadMessage,
+            1 => Refusal::NotFound,
+            2 => Refusal::Exists,
+            3 => Refusal::CgroupExists,
+            4 => Refusal::SlotHeld {
+                slot: r.u8()?,
+                by: r.bytes()?,
+            },
+            5 => Refusal::SlotEmpty { slot: r.u8()? },
+            6 => Refusal::TableFull,
+            7 => Refusal::OutsideOnly,
+            8 => Refusal::InsideOnly,
+            9 => Refusal::NoSession,
+            10 => Refusal::NotRunning,
+            11 => Refusal::NotALine,
+            12 => Refusal::GoingDown,
+            13 => Refusal::Fault(Fault::parse(r)?),
+            14 => Refusal::Gone,
+            15 => Refusal::Busy,
+            _ => return None,
+        })
+    }
+}
+
+impl<'a> Reply<'a> {
+    /// Writes it into `buf`; `None` if it does not fit.
+    pub fn emit<'b>(&self, buf: &'b mut [u8]) -> Option<&'b [u8]> {
+        let mut w = Writer::new(buf);
+        w.u8(VERSION);
+        match *self {
+            Reply::Done => w.u8(0),
+            Reply::Started { pid } => {
+                w.u8(1);
+                w.u32(pid);
+            }
+            Reply::Ended(ended) => {
+                w.u8(2);
+                ended.emit(&mut w);
+            }
+            Reply::Unit(unit) => {
+                w.u8(3);
+                unit.emit(&mut w);
+            }
+            Reply::Bytes(bytes) => {
+                w.u8(4);
+                w.bytes(bytes);
+            }
+            Reply::Refused(refusal) => {
+                w.u8(5);
+                refusal.emit(&mut w);
+            }
+        }
+        w.finish()
+    }
+
+    /// Reads a reply; `None` for anything else, rest included.
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let mut r = Reader::new(bytes);
+        if r.u8()? != VERSION {
+            return None;
+        }
+        let reply = match r.u8()? {
+            0 => Reply::Done,
+            1 => Reply::Started { pid: r.u32()? },
+            2 => Reply::Ended(Ended::parse(&mut r)?),
+            3 => Reply::Unit(Unit::parse(&mut r)?),
+            4 => Reply::Bytes(r.bytes()?),
+            5 => Reply::Refused(Refusal::parse(&mut r)?),
+            _ => return None,
+        };
+        r.is_empty().then_some(reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fault::Step;
+    use super::*;
+
+    fn requests() -> [Request<'static>; 14] {
+        [
+            Request::Start { spec: b"spec" },
+            Request::Connect {
+                target: b"tty1",
+                watch: true,
+            },
+            Request::Disconnect,
+            Request::List,
+            Request::Info { name: b"" },
+            Request::Destroy { name: b"c1" },
+            Request::Stop { name: b"c1" },
+            Request::Restart { name: b"c1" },
+            Request::Kill {
+                name: b"c1",
+                signal: 9,
+            },
+            Request::Freeze { name: b"c1" },
+            Request::Thaw { name: b"c1" },
+            Request::Logs {
+                name: b"c1",
+                follow: false,
+            },
+            Request::Power { how: Power::Halt },
+            Request::Power { how: Power::Reboot },
+        ]
+    }
+
+    fn replies() -> std::vec::Vec<Reply<'static>> {
+        let fault = Fault {
+            step: Step::Exec,
+            errno: 2,
+            object: b"/bin/x",
+        };
+        let unit = Unit {
+            name: b"c1",
+            image: b"/srv/web",
+            state: State::Ended,
+            slot: Some(2),
+            pid: 77,
+            ppid: 1,
+            age_ms: 12_345,
+            memory: None,
+            restarts: 3,
+            ended: Some(Ended::Signalled(9)),
+            fault: Some(fault),
+        };
+        let mut all = std::vec![
+            Reply::Done,
+            Reply::Started { pid: 7 },
+            Reply::Ended(Ended::Exited(3)),
+            Reply::Bytes(b"x"),
+            Reply::Unit(unit)
+        ];
+        all.push(Reply::Unit(Unit {
+            slot: None,
+            ended: None,
+            fault: None,
+            memory: Some(4096),
+            ..unit
+        }));
+        let refusals = [
+            Refusal::BadMessage,
+            Refusal::NotFound,
+            Refusal::Exists,
+            Refusal::CgroupExists,
+            Refusal::SlotHeld { slot: 1, by: b"c2" },
+            Refusal::SlotEmpty { slot: 3 },
+            Refusal::TableFull,
+            Refusal::OutsideOnly,
+            Refusal::InsideOnly,
+            Refusal::NoSession,
+            Refusal::NotRunning,
+            Refusal::NotALine,
+            Refusal::GoingDown,
+            Refusal::Fault(fault),
+            Refusal::Gone,
+            Refusal::Busy,
+        ];
+        all.extend(refusals.map(Reply::Refused));
+        all
+    }
+
+    #[test]
+    fn emit_and_parse_are_inverse() {
+        let mut room = [0; 512];
+        for request in requests() {
+            assert_eq!(
+                Request::parse(request.emit(&mut room).unwrap()),
+                Some(request)
+            );
+        }
+        for reply in replies() {
+            assert_eq!(Reply::parse(reply.emit(&mut room).unwrap()), Some(reply));
+        }
+    }
+
+    #[test]
+    fn a_cut_or_lengthened_message_is_none() {
+        let mut room = [0; 512];
+        for request in requests() {
+            let bytes = request.emit(&mut room).unwrap().to_vec();
+            for end in 0..bytes.len() {
+                assert_eq!(
+                    Request::parse(&bytes[..end]),
+                    None,
+                    "{request:?} cut at {end}"
+                );
+            }
+            let mut longer = bytes.clone();
+            longer.push(0);
+            assert_eq!(Request::parse(&longer), None);
+        }
+        for reply in replies() {
+            let bytes = reply.emit(&mut room).unwrap().to_vec();
+            for end in 0..bytes.len() {
+                assert_eq!(Reply::parse(&bytes[..end]), None, "{reply:?} cut at {end}");
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Bytes to values and back: what people, files, the kernel and messages say.
+//!
+//! Pure: this room does not know that Linux exists. It turns words and bytes into
+//! bounded values and refuses the rest with a reason that can be shown.
+
+pub mod ended;
+pub mod errno;
+pub mod fault;
+pub mod message;
+pub mod name;
+pub mod number;
+pub mod signal;
+pub mod spec;
+pub mod text;
+pub mod wire;
