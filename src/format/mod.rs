@@ -3,13 +3,18 @@
 //! Pure: this room does not know that Linux exists. It turns words and bytes into
 //! bounded values and refuses the rest with a reason that can be shown.
 
+pub mod capability;
+pub mod cmdline;
 pub mod ended;
 pub mod errno;
 pub mod fault;
 pub mod message;
 pub mod name;
 pub mod number;
+pub mod options;
+pub mod reason;
 pub mod signal;
 pub mod spec;
 pub mod text;
+pub mod unit;
 pub mod wire;

@@ -118,6 +118,8 @@ pub mod flags {
     pub const NEW_PRIVS: u32 = 1 << 3;
     /// No seccomp filter.
     pub const NO_SECCOMP: u32 = 1 << 4;
+    /// It shares the host's network.
+    pub const HOST_NET: u32 = 1 << 5;
 }
 
 /// When an ended container is started again.
@@ -208,18 +210,21 @@ impl SpecBuf {
         self.push_strings(tag, &[string])
     }
 
-    /// Takes out every record of that tag, so that a later option replaces an earlier one.
-    pub fn remove(&mut self, tag: Tag) {
+    /// Takes out every record that `keep` does not want.
+    pub fn retain(&mut self, keep: &dyn Fn(Record<'_>) -> bool) {
         let mut kept: Vec<u8, SPEC_MAX> = Vec::new();
-        for record in self.view().records() {
-            if record.tag != tag {
-                // What is kept was there before, so it fits.
-                let [low, high] = u16::try_from(record.bytes.len()).unwrap_or(0).to_le_bytes();
-                let _ = kept.extend_from_slice(&[record.tag as u8, low, high]);
-                let _ = kept.extend_from_slice(record.bytes);
-            }
+        for record in self.view().records().filter(|r| keep(*r)) {
+            // What is kept was there before, so it fits.
+            let [low, high] = u16::try_from(record.bytes.len()).unwrap_or(0).to_le_bytes();
+            let _ = kept.extend_from_slice(&[record.tag as u8, low, high]);
+            let _ = kept.extend_from_slice(record.bytes);
         }
         self.bytes = kept;
+    }
+
+    /// Takes out every record of that tag, so that a later option replaces an earlier one.
+    pub fn remove(&mut self, tag: Tag) {
+        self.retain(&|record| record.tag != tag);
     }
 
     /// Replaces the record of that tag.

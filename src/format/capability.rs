@@ -1,0 +1,90 @@
+//! Capabilities by name and number, as capabilities(7) has them.
+//!
+//! A set is a u64 with one bit for each number, the way the kernel keeps it.
+
+/// Names in the order of their numbers, from 0, without their CAP_.
+///
+/// One string instead of a table of pointers: half the bytes.
+const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID \
+    SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER \
+    SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE \
+    SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP \
+    MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF \
+    CHECKPOINT_RESTORE";
+
+/// How many there are (CAP_LAST_CAP and one, Linux 5.9).
+pub const COUNT: u32 = 41;
+
+/// Every capability.
+pub const ALL: u64 = (1 << COUNT) - 1;
+
+/// Docker's fourteen, what a container has without a word about it: chown, dac_override,
+/// fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot,
+/// mknod, audit_write, setfcap.
+pub const DEFAULT: u64 = 0xa804_25fb;
+
+/// The number of `NET_ADMIN`, `CAP_NET_ADMIN` or `cap_net_admin`.
+pub fn number(name: &[u8]) -> Option<u32> {
+    let bare = match name.split_at_checked(4) {
+        Some((cap, rest)) if cap.eq_ignore_ascii_case(b"CAP_") => rest,
+        _ => name,
+    };
+    (0u32..)
+        .zip(NAMES.split(' '))
+        .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(bare))
+        .map(|(number, _)| number)
+}
+
+/// The name of that number, without its CAP_.
+pub fn name(number: u32) -> Option<&'static str> {
+    NAMES.split(' ').nth(usize::try_from(number).ok()?)
+}
+
+/// The set of `NAME[,NAME]...` or `ALL`; `Err` is the first word that is no capability.
+pub fn set(list: &[u8]) -> Result<u64, &[u8]> {
+    let mut set = 0;
+    for word in list.split(|b| *b == b',') {
+        set |= match number(word) {
+            Some(number) => 1 << number,
+            None if word.eq_ignore_ascii_case(b"ALL") => ALL,
+            None => return Err(word),
+        };
+    }
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_forty_one_and_names_and_numbers_are_inverse() {
+        assert_eq!(NAMES.split(' ').count(), 41);
+        for n in 0..COUNT {
+            let known = name(n).unwrap();
+            assert_eq!(number(known.as_bytes()), Some(n));
+            assert_eq!(number(std::format!("cap_{known}").as_bytes()), Some(n));
+        }
+        assert_eq!(name(COUNT), None);
+        assert_eq!(number(b"SYS_ADMIN"), Some(21));
+        assert_eq!(number(b"CHECKPOINT_RESTORE"), Some(40));
+        for bad in ["", "CAP_", "SYS", "SYS_ADMIN ", "ALL"] {
+            assert_eq!(number(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_default_is_dockers_fourteen() {
+        let list = b"CHOWN,DAC_OVERRIDE,FSETID,FOWNER,MKNOD,NET_RAW,SETGID,SETUID,SETFCAP,\
+            SETPCAP,NET_BIND_SERVICE,SYS_CHROOT,KILL,AUDIT_WRITE";
+        assert_eq!(set(list), Ok(DEFAULT));
+        assert_eq!(DEFAULT.count_ones(), 14);
+    }
+
+    #[test]
+    fn a_wrong_name_is_handed_back() {
+        assert_eq!(set(b"all"), Ok(ALL));
+        assert_eq!(set(b"CHOWN,NOPE,KILL"), Err(&b"NOPE"[..]));
+        assert_eq!(set(b"CHOWN,"), Err(&b""[..]));
+    }
+}
