@@ -1,0 +1,65 @@
+//! Entry point and system call instruction, the same three for each processor
+//!
+//! `_start` hands the initial stack to `probe_main`; `syscall` takes up to five arguments.
+
+use core::arch::{asm, global_asm};
+
+#[cfg(target_arch = "x86_64")]
+global_asm!(".globl _start", "_start:", "mov rdi, rsp", "and rsp, -16", "call {main}", "ud2", main = sym crate::probe_main);
+#[cfg(target_arch = "aarch64")]
+global_asm!(".globl _start", "_start:", "mov x0, sp", "and sp, x0, #-16", "bl {main}", "brk #1", main = sym crate::probe_main);
+#[cfg(target_arch = "arm")]
+global_asm!(".globl _start", "_start:", "mov r0, sp", "bic sp, sp, #7", "bl {main}", "udf #0", main = sym crate::probe_main);
+
+/// One system call; the kernel's answer as it is, negative for an error.
+///
+/// # Safety
+/// Pointers among the arguments are valid for what that call does with them.
+#[cfg(target_arch = "x86_64")]
+pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
+    let answer;
+    // SAFETY: the caller answers for the arguments; rcx and r11 are what the instruction clobbers.
+    unsafe { asm!("syscall", inlateout("rax") number as usize => answer, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], lateout("rcx") _, lateout("r11") _, options(nostack)) };
+    answer
+}
+
+/// One system call; the kernel's answer as it is, negative for an error.
+///
+/// # Safety
+/// Pointers among the arguments are valid for what that call does with them.
+#[cfg(target_arch = "aarch64")]
+pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
+    let answer;
+    // SAFETY: the caller answers for the arguments; the kernel keeps every register but x0.
+    unsafe { asm!("svc 0", in("x8") number as usize, inlateout("x0") a[0] => answer, in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], options(nostack)) };
+    answer
+}
+
+/// One system call; the kernel's answer as it is, negative for an error.
+///
+/// # Safety
+/// Pointers among the arguments are valid for what that call does with them.
+#[cfg(target_arch = "arm")]
+pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
+    let answer;
+    // SAFETY: the caller answers for the arguments; r7, which takes the number, may be the frame pointer and so
+    // is put aside by hand.
+    unsafe {
+        asm!("mov {keep}, r7", "mov r7, {number}", "svc 0", "mov r7, {keep}", keep = out(reg) _, number = in(reg) number,
+            inlateout("r0") a[0] => answer, in("r1") a[1], in("r2") a[2], in("r3") a[3], in("r4") a[4], options(nostack));
+    }
+    answer
+}
+
+/// An instruction that no processor knows: a death by SIGILL that no mask and no handler of ours stops.
+pub fn undefined() -> ! {
+    // SAFETY: it does not return and touches nothing.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!("ud2", options(noreturn));
+        #[cfg(target_arch = "aarch64")]
+        asm!("udf #0", options(noreturn));
+        #[cfg(target_arch = "arm")]
+        asm!("udf #0", options(noreturn));
+    }
+}

@@ -1,0 +1,297 @@
+//! A badly behaved program with many verbs, for the containers of the tests
+//!
+//! ```text
+//! probe orphans N [M]     make N orphans, M at a time (250) all dying in the same moment
+//! probe bomb              fork without end, every child too
+//! probe hold              print `holding`, then wait for ever
+//! probe stubborn          the same, with TERM, INT, HUP, QUIT ignored
+//! probe polite            the same, ending with status 0 on TERM
+//! probe eat MIB           take memory a MiB at a time and touch it, then hold
+//! probe write [BYTES]     write numbered lines, without end or that many bytes
+//! probe spin              burn a processor
+//! probe exit N            exit with that status
+//! probe die N             reset signal N and send it to itself
+//! probe crash             run an undefined instruction
+//! probe raw               leave the terminal on standard input raw, and exit
+//! probe close             close every descriptor, then wait for ever
+//! probe args [ARG...]     print each argument in brackets
+//! probe syscall NR [A..]  make that system call, print its answer
+//! ```
+#![no_std]
+#![no_main]
+
+mod arch;
+mod memory;
+
+use core::ffi::{CStr, c_char};
+use linux_raw_sys::general as nr;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    exit(101)
+}
+
+fn call(number: u32, a: [usize; 5]) -> isize {
+    // SAFETY: every caller in this file passes numbers, or pointers to values that outlive the call.
+    unsafe { arch::syscall(number, a) }
+}
+
+fn exit(status: usize) -> ! {
+    loop {
+        call(nr::__NR_exit_group, [status, 0, 0, 0, 0]);
+    }
+}
+
+/// Writes all of it; a terminal that hung up ends the program.
+fn print(mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let count = call(nr::__NR_write, [1, bytes.as_ptr() as usize, bytes.len(), 0, 0]);
+        match usize::try_from(count) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            // EINTR; EAGAIN happens where somebody made the terminal non-blocking.
+            Err(_) if count == -4 || count == -11 => {}
+            Err(_) => exit(1),
+        }
+    }
+}
+
+/// A number in decimal, right-aligned in `room`.
+fn decimal(mut value: usize, room: &mut [u8; 20]) -> &[u8] {
+    let mut at = room.len();
+    loop {
+        at = at.saturating_sub(1);
+        if let Some(digit) = room.get_mut(at) {
+            *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        }
+        value /= 10;
+        if value == 0 || at == 0 {
+            return room.get(at..).unwrap_or_default();
+        }
+    }
+}
+
+fn say_number(before: &[u8], value: usize, after: &[u8]) {
+    print(before);
+    print(decimal(value, &mut [0; 20]));
+    print(after);
+}
+
+fn fork() -> isize {
+    const SIGCHLD: usize = 17;
+    call(nr::__NR_clone, [SIGCHLD, 0, 0, 0, 0])
+}
+
+fn wait_for(pid: isize) {
+    while call(nr::__NR_wait4, [pid as usize, 0, 0, 0, 0]) == -4 {}
+}
+
+fn hold() -> ! {
+    print(b"holding\n");
+    wait_for_ever()
+}
+
+fn wait_for_ever() -> ! {
+    loop {
+        call(nr::__NR_ppoll, [0, 0, 0, 0, 8]);
+    }
+}
+
+fn close(descriptor: i32) {
+    call(nr::__NR_close, [descriptor as usize, 0, 0, 0, 0]);
+}
+
+const DEFAULT: usize = 0;
+const IGNORE: usize = 1;
+
+fn on_signal(signal: usize, handler: usize) {
+    // The kernel's sigaction: handler, flags, restorer, mask; long enough on every processor.
+    let action: [usize; 5] = [handler, 0, 0, 0, 0];
+    call(nr::__NR_rt_sigaction, [signal, action.as_ptr() as usize, 0, 8, 0]);
+}
+
+/// One batch: a middle process makes the orphans and dies, then the pipe they all read from closes.
+fn orphans(count: usize) -> bool {
+    let mut pipe = [0i32; 2];
+    if call(nr::__NR_pipe2, [pipe.as_mut_ptr() as usize, 0, 0, 0, 0]) < 0 {
+        return false;
+    }
+    let [reader, writer] = pipe;
+    let middle = fork();
+    if middle == 0 {
+        close(writer);
+        for _ in 0..count {
+            match fork() {
+                0 => {
+                    let mut byte = 0u8;
+                    call(nr::__NR_read, [reader as usize, &raw mut byte as usize, 1, 0, 0]);
+                    exit(0);
+                }
+                pid if pid < 0 => exit(1),
+                _ => {}
+            }
+        }
+        exit(0);
+    }
+    close(reader);
+    if middle > 0 {
+        wait_for(middle);
+    }
+    close(writer);
+    middle > 0
+}
+
+fn eat(mebibytes: usize) -> ! {
+    const MIB: usize = 1 << 20;
+    for count in 1..=mebibytes {
+        // PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS; the sixth argument is unused without a file.
+        #[cfg(target_arch = "arm")]
+        let number = nr::__NR_mmap2;
+        #[cfg(not(target_arch = "arm"))]
+        let number = nr::__NR_mmap;
+        let address = call(number, [0, MIB, 3, 0x22, usize::MAX]);
+        if address < 0 && address > -4096 {
+            say_number(b"refused at ", count, b"\n");
+            exit(1);
+        }
+        for page in (0..MIB).step_by(4096) {
+            // SAFETY: the kernel just mapped this MiB for us, writable.
+            unsafe { core::ptr::write_volatile((address as usize + page) as *mut u8, 1) };
+        }
+        say_number(b"ate ", count, b"\n");
+    }
+    hold()
+}
+
+fn write(limit: Option<usize>) -> ! {
+    let (mut number, mut written) = (0usize, 0usize);
+    while limit.is_none_or(|limit| written < limit) {
+        number += 1;
+        let mut room = [b'0'; 20];
+        decimal(number, &mut room);
+        for digit in &mut room {
+            if *digit == 0 {
+                *digit = b'0';
+            }
+        }
+        print(b"line ");
+        print(room.get(10..).unwrap_or_default());
+        print(b" abcdefghijklmnopqrstuvwxyz\n");
+        written += 43;
+    }
+    exit(0)
+}
+
+fn make_raw() -> ! {
+    // struct termios as the kernel has it: four words of flags, line discipline, 19 control characters.
+    let mut settings = [0u32; 16];
+    let at = settings.as_mut_ptr() as usize;
+    const TCGETS: usize = 0x5401;
+    const TCSETS: usize = 0x5402;
+    call(nr::__NR_ioctl, [0, TCGETS, at, 0, 0]);
+    let [input, output, _, local, ..] = &mut settings;
+    (*input, *output, *local) = (0, 0, 0);
+    call(nr::__NR_ioctl, [0, TCSETS, at, 0, 0]);
+    exit(0)
+}
+
+extern "C" fn leave(_: i32) {
+    exit(0);
+}
+
+/// The arguments as the kernel laid them out.
+struct Arguments(*const *const c_char, usize);
+
+impl Arguments {
+    fn get(&self, at: usize) -> Option<&'static [u8]> {
+        // SAFETY: the kernel put that many pointers to strings with an end on the initial stack, which stays.
+        (at < self.1).then(|| unsafe { CStr::from_ptr(*self.0.add(at)).to_bytes() })
+    }
+
+    fn number(&self, at: usize) -> Option<usize> {
+        core::str::from_utf8(self.get(at)?).ok()?.parse().ok()
+    }
+}
+
+/// Called by `_start` with the initial stack: the argument count, then pointers to the arguments.
+///
+/// # Safety
+/// `stack` is what the kernel passed.
+unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
+    // SAFETY: the kernel's layout, as above.
+    let arguments = unsafe { Arguments(stack.add(1).cast(), *stack) };
+    match arguments.get(1).unwrap_or_default() {
+        b"orphans" => {
+            let (wanted, batch) = (arguments.number(2).unwrap_or(1), arguments.number(3).unwrap_or(250).max(1));
+            let mut made = 0;
+            while made < wanted {
+                let now = batch.min(wanted - made);
+                if !orphans(now) {
+                    say_number(b"stopped at ", made, b"\n");
+                    exit(1);
+                }
+                made += now;
+            }
+            say_number(b"orphans ", made, b" made\n");
+            exit(0)
+        }
+        b"bomb" => loop {
+            fork();
+        },
+        b"hold" => hold(),
+        b"stubborn" => {
+            for signal in [1, 2, 3, 15] {
+                on_signal(signal, IGNORE);
+            }
+            hold()
+        }
+        b"polite" => {
+            // The handler never returns, so it needs no restorer and no signal trampoline.
+            let handler: extern "C" fn(i32) = leave;
+            on_signal(15, handler as usize);
+            hold()
+        }
+        b"eat" => eat(arguments.number(2).unwrap_or(usize::MAX)),
+        b"write" => write(arguments.number(2)),
+        b"spin" => loop {
+            core::hint::spin_loop();
+        },
+        b"exit" => exit(arguments.number(2).unwrap_or(0)),
+        b"die" => {
+            let signal = arguments.number(2).unwrap_or(9);
+            on_signal(signal, DEFAULT);
+            let own = call(nr::__NR_getpid, [0; 5]);
+            call(nr::__NR_kill, [own as usize, signal, 0, 0, 0]);
+            print(b"still alive\n");
+            exit(1)
+        }
+        b"crash" => arch::undefined(),
+        b"raw" => make_raw(),
+        b"close" => {
+            (0..1024).for_each(close);
+            wait_for_ever()
+        }
+        b"args" => {
+            let mut at = 2;
+            while let Some(argument) = arguments.get(at) {
+                print(b"[");
+                print(argument);
+                print(b"]\n");
+                at += 1;
+            }
+            exit(0)
+        }
+        b"syscall" => {
+            let mut values = [0; 5];
+            for (at, value) in (3..).zip(&mut values) {
+                *value = arguments.number(at).unwrap_or(0);
+            }
+            let answer = call(u32::try_from(arguments.number(2).unwrap_or(0)).unwrap_or(0), values);
+            say_number(if answer < 0 { b"-" } else { b"" }, answer.unsigned_abs(), b"\n");
+            exit(0)
+        }
+        _ => {
+            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw close args syscall\n");
+            exit(2)
+        }
+    }
+}

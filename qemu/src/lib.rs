@@ -1,0 +1,34 @@
+//! The host side of pouch: packs images, boots boards, drives their consoles
+//!
+//! Everything here runs on a workstation and may use std and the heap. The rooms, top to bottom; imports
+//! run downward only:
+//!
+//! - [`bed`] what a scenario gets: a booted board, or the binary in namespaces of this machine
+//! - [`scenario`] the runner of the boot tests
+//! - [`console`] `./scripts/boot`: this terminal, or a pipe, as the board's serial port
+//! - [`machine`], [`qmp`] a QEMU that dies with us, and its control socket
+//! - [`serial`], [`screen`] the expect-style driver, and how terminal output becomes comparable text
+//! - [`terminal`] the operator's terminal, raw and back
+//! - [`image`], [`manifest`], [`modules`], [`cpio`] from board and manifest to `initramfs.cpio.gz`
+//! - [`board`] one board's description
+//! - [`deadline`], [`error`] what the rest reports with
+#![allow(clippy::indexing_slicing, reason = "a wrong index on the workstation is a bug with a backtrace, not a dead board")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
+
+pub mod bed;
+pub mod board;
+pub mod console;
+pub mod cpio;
+pub mod deadline;
+pub mod error;
+pub mod image;
+pub mod machine;
+pub mod manifest;
+pub mod modules;
+pub mod qmp;
+pub mod scenario;
+pub mod screen;
+pub mod serial;
+pub mod terminal;
+
+pub use error::{Context, Error, Result};

@@ -1,0 +1,70 @@
+//! The command line of the host crate; people call it by way of `scripts/`
+
+use pouch_qemu::board::{Board, project_root};
+use pouch_qemu::image::{self, Parts};
+use pouch_qemu::machine::Options;
+use pouch_qemu::{Error, Result, console};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FILE] [--program NAME=FILE]...
+       pouch-qemu boot BOARD [--append WORDS] [--kvm] [-- QEMU-ARGUMENT...]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("pouch: error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<i32> {
+    let [command, board, rest @ ..] = arguments else { return Err(Error::new(USAGE)) };
+    let root = project_root()?;
+    let board = Board::load(&root, board)?;
+    match command.as_str() {
+        "pack" => pack(&root, &board, rest),
+        "boot" => boot(&root, &board, rest),
+        _ => Err(Error::new(USAGE)),
+    }
+}
+
+fn pack(root: &std::path::Path, board: &Board, mut rest: &[String]) -> Result<i32> {
+    let mut parts = Parts::default();
+    while let [option, value, more @ ..] = rest {
+        match (option.as_str(), value.split_once('=')) {
+            ("--kernel-tree", _) => parts.kernel_tree = value.into(),
+            ("--kernel", _) => parts.kernel = Some(value.into()),
+            ("--program", Some((name, file))) => drop(parts.programs.insert(name.into(), file.into())),
+            _ => return Err(Error::new(USAGE)),
+        }
+        rest = more;
+    }
+    if !rest.is_empty() {
+        return Err(Error::new(USAGE));
+    }
+    eprintln!("pouch: {}", image::pack(root, board, &parts)?);
+    Ok(0)
+}
+
+fn boot(root: &std::path::Path, board: &Board, mut rest: &[String]) -> Result<i32> {
+    let mut options = Options::default();
+    loop {
+        match rest {
+            [] => break,
+            [option, more @ ..] if option == "--kvm" => (options.kvm, rest) = (true, more),
+            [option, words, more @ ..] if option == "--append" => {
+                options.append.clone_from(words);
+                rest = more;
+            }
+            [option, more @ ..] if option == "--" => {
+                options.arguments = more.to_vec();
+                break;
+            }
+            _ => return Err(Error::new(USAGE)),
+        }
+    }
+    console::boot(root, board, &options)
+}

@@ -1,0 +1,72 @@
+# How programs for a board's processor are built: with what this machine has.
+#
+# Sourced after common.sh. Three routes, the first that works is taken and named:
+#   rustup   the toolchain has the target, or `rustup target add` can fetch it
+#   debian   Debian's rustc-web compiles core from rust-web-src; the linker is the rustup toolchain's rust-lld,
+#            which knows every processor, so no cross gcc is needed
+# Each route has a target folder of its own: they would throw away each other's work.
+
+rustup_has() {
+    local libdir
+    libdir=$(cd "$ROOT" && rustc --print target-libdir --target "$1" 2>/dev/null </dev/null) && [ -d "$libdir" ]
+}
+
+# choose_route TRIPLE: sets ROUTE.
+choose_route() {
+    local triple=$1
+    need_rust
+    if rustup_has "$triple"; then ROUTE=rustup
+    elif [ ! -e "$CACHE/no-rustup-$triple" ] && command -v rustup >/dev/null 2>&1 && timeout 120 rustup target add "$triple" >/dev/null 2>&1 </dev/null; then
+        ROUTE=rustup
+    else
+        # Asking a network that is not there takes its time; once a day is enough.
+        mkdir -p "$CACHE"; touch "$CACHE/no-rustup-$triple"
+        find "$CACHE" -maxdepth 1 -name 'no-rustup-*' -mtime +0 -delete
+        ROUTE=debian
+        if [ ! -x /usr/bin/rustc ] || [ ! -d /usr/src/rustc-"$(/usr/bin/rustc --version | awk '{print $2}')" ] && [ ! -d /usr/lib/rustlib/src/rust/library/core ]; then
+            need_packages_for_core
+        fi
+    fi
+}
+
+need_packages_for_core() {
+    command -v apt-get >/dev/null 2>&1 ||
+        die "no Rust target for this board: run \`rustup target add TRIPLE\` where there is a network (Debian: rustc-web and rust-web-src)"
+    say "installing rustc-web and rust-web-src (rustup has no such target and could not fetch it)"
+    apt_update_once || true
+    retry "the packages rustc-web and rust-web-src" apt_install_now rustc-web rust-web-src
+}
+
+# build_program BOARD NAME: builds `pouch` or `probe`; the path of the result is in BUILT.
+# With UNSTRIPPED=1 symbols are kept, in a target folder of its own: the gates of .ci/run read them.
+build_program() {
+    local board=$1 name=$2 triple folder arguments=() sysroot linker
+    triple=$(board_key "$board" target)
+    choose_route "$triple"
+    folder=$ROOT/target/${UNSTRIPPED:+unstripped-}$ROUTE
+    case $name in
+        pouch) arguments=(-p pouch --bin pouch) ;;
+        probe) arguments=(--manifest-path qemu/probe/Cargo.toml); folder=$folder-probe ;;
+    esac
+    [ -z "${UNSTRIPPED:-}" ] || arguments+=(--config profile.release.strip=false)
+    say "building $name for $triple ($([ "$ROUTE" = rustup ] && echo "the rustup toolchain's target" || echo "Debian's rustc-web, core from source, rust-lld"))"
+    cd "$ROOT"
+    sysroot=$(rustc --print sysroot </dev/null)
+    linker=$(echo "$sysroot"/lib/rustlib/*/bin/rust-lld)
+    if [ "$ROUTE" = rustup ]; then
+        local flags="-C relocation-model=static"
+        # The machine's own cc links for the machine's own processor alone.
+        case $triple in
+            "$(uname -m)"-*) ;;
+            *) flags="$flags -C linker=$linker -C linker-flavor=ld.lld" ;;
+        esac
+        CARGO_TARGET_DIR=$folder RUSTFLAGS=$flags cargo build --quiet --release --target "$triple" "${arguments[@]}" </dev/null >&2
+    else
+        [ -x "$linker" ] || die "the rustup toolchain has no rust-lld in $sysroot"
+        CARGO_TARGET_DIR=$folder RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+            RUSTFLAGS="-C relocation-model=static -C linker=$linker -C linker-flavor=ld.lld" \
+            cargo build --quiet -Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
+            --release --target "$triple" "${arguments[@]}" </dev/null >&2
+    fi || die "$name does not build for $triple"
+    BUILT=$folder/$triple/release/$name
+}
