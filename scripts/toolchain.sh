@@ -1,10 +1,10 @@
 # How programs for a board's processor are built: with what this machine has.
 #
-# Sourced after common.sh. Three routes, the first that works is taken and named:
+# Sourced after common.sh. Two routes, the first that works is taken and named:
 #   rustup   the toolchain has the target, or `rustup target add` can fetch it
 #   debian   Debian's rustc-web compiles core from rust-web-src; the linker is the rustup toolchain's rust-lld,
 #            which knows every processor, so no cross gcc is needed
-# Each route has a target folder of its own: they would throw away each other's work.
+# POUCH_ROUTE=rustup or debian settles it by hand. Each route has a target folder of its own: they would throw away each other's work.
 
 rustup_has() {
     local libdir
@@ -15,17 +15,16 @@ rustup_has() {
 choose_route() {
     local triple=$1
     need_rust
-    if rustup_has "$triple"; then ROUTE=rustup
-    elif [ ! -e "$CACHE/no-rustup-$triple" ] && command -v rustup >/dev/null 2>&1 && timeout 120 rustup target add "$triple" >/dev/null 2>&1 </dev/null; then
+    if [ "${POUCH_ROUTE:-}" != debian ] && rustup_has "$triple"; then ROUTE=rustup
+    elif [ -z "${POUCH_ROUTE:-}" ] && [ ! -e "$CACHE/no-rustup-$triple" ] && command -v rustup >/dev/null 2>&1 && timeout 120 rustup target add "$triple" >/dev/null 2>&1 </dev/null; then
         ROUTE=rustup
     else
         # Asking a network that is not there takes its time; once a day is enough.
-        mkdir -p "$CACHE"; touch "$CACHE/no-rustup-$triple"
+        mkdir -p "$CACHE"
         find "$CACHE" -maxdepth 1 -name 'no-rustup-*' -mtime +0 -delete
+        [ -n "${POUCH_ROUTE:-}" ] || touch "$CACHE/no-rustup-$triple"
         ROUTE=debian
-        if [ ! -x /usr/bin/rustc ] || [ ! -d /usr/src/rustc-"$(/usr/bin/rustc --version | awk '{print $2}')" ] && [ ! -d /usr/lib/rustlib/src/rust/library/core ]; then
-            need_packages_for_core
-        fi
+        [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library/core ] || need_packages_for_core
     fi
 }
 
