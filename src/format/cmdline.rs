@@ -407,3 +407,310 @@ fn command(spec: &mut SpecBuf, text: &[u8]) -> Result<(), Reason<'static>> {
         _ => Err(Reason::NoValue),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::{Restart, flags};
+    use super::*;
+    use std::vec::Vec as List;
+
+    fn one(line: &str) -> Option<Result<Word<'_>, Reason<'_>>> {
+        let mut all = words(line.as_bytes());
+        let first = all.next().unwrap();
+        assert_eq!(all.next(), None, "{line} is one word");
+        word(first)
+    }
+
+    #[test]
+    fn quotes_are_the_kernels() {
+        for (line, parts) in [
+            ("a b\tc\n", &["a", "b", "c"][..]),
+            ("  a  ", &["a"]),
+            ("", &[]),
+            ("a=\"b c\" d", &["a=\"b c\"", "d"]),
+            ("\"a=b c\" d", &["\"a=b c\"", "d"]),
+            ("a\"b c\"d e", &["a\"b c\"d", "e"]),
+            ("\"open a b", &["\"open a b"]),
+        ] {
+            let got: List<_> = words(line.as_bytes()).collect();
+            let wanted: List<_> = parts.iter().map(|p| p.as_bytes()).collect();
+            assert_eq!(got, wanted, "{line}");
+        }
+        for (raw, key, value) in [
+            ("a", "a", None),
+            ("\"a\"", "a", None),
+            ("a=", "a", Some("")),
+            ("a=b", "a", Some("b")),
+            ("a=\"b c\"", "a", Some("b c")),
+            ("\"a=b c\"", "a", Some("b c")),
+            ("\"a=\"b\"", "a", Some("b")),
+            ("a=b\"c d\"", "a", Some("b\"c d\"")),
+            ("=a=b", "=a", Some("b")),
+            ("a=b=c", "a", Some("b=c")),
+            ("\"", "", None),
+        ] {
+            let wanted = (key.as_bytes(), value.map(str::as_bytes));
+            assert_eq!(key_and_value(raw.as_bytes()), wanted, "{raw}");
+        }
+    }
+
+    #[test]
+    fn each_word_is_read() {
+        for (line, wanted) in [
+            ("console=ttyS0,115200n8", Word::Console(b"ttyS0")),
+            ("console=tty0", Word::Console(b"tty0")),
+            ("pouch.container=c1", Word::Container(b"c1")),
+            ("pouch.shell=/bin/ash", Word::Shell(b"/bin/ash")),
+            ("pouch.shell=none", Word::ShellNone),
+            (
+                "pouch.console=ttyS1,/dev/ttyS2",
+                Word::ExtraConsoles(b"ttyS1,/dev/ttyS2"),
+            ),
+            ("pouch.modules=veth,8021q", Word::Modules(b"veth,8021q")),
+            (
+                "pouch.bridge=10.0.3.1/24",
+                Word::Bridge {
+                    address: [10, 0, 3, 1],
+                    bits: 24,
+                },
+            ),
+            ("pouch.log=debug", Word::Log(LevelFilter::Debug)),
+            (
+                "pouch.watchdog=/dev/watchdog0,30",
+                Word::Watchdog {
+                    device: b"/dev/watchdog0",
+                    seconds: Some(30),
+                },
+            ),
+            (
+                "pouch.watchdog=/dev/watchdog",
+                Word::Watchdog {
+                    device: b"/dev/watchdog",
+                    seconds: None,
+                },
+            ),
+            ("pouch.on-crash=halt", Word::OnCrash(OnCrash::Halt)),
+            ("pouch.on_crash=reexec", Word::OnCrash(OnCrash::Reexec)),
+            ("pouch.crash-limit=5", Word::CrashLimit(5)),
+            ("pouch.rescue", Word::Rescue),
+            (
+                "pouch.root=/dev/vda,ext4",
+                Word::Root {
+                    device: b"/dev/vda",
+                    kind: Some(b"ext4"),
+                },
+            ),
+            (
+                "pouch.root=/dev/vda",
+                Word::Root {
+                    device: b"/dev/vda",
+                    kind: None,
+                },
+            ),
+            (
+                "\"pouch.shell=/bin/my shell\"",
+                Word::Shell(b"/bin/my shell"),
+            ),
+            (
+                "pouch.shell=\"/bin/my shell\"",
+                Word::Shell(b"/bin/my shell"),
+            ),
+        ] {
+            assert_eq!(one(line), Some(Ok(wanted)), "{line}");
+        }
+        let list: List<_> = items(b"ttyS1,/dev/ttyS2").collect();
+        assert_eq!(list, [b"ttyS1", b"ttyS2"]);
+    }
+
+    #[test]
+    fn words_of_others_are_left_alone() {
+        for line in [
+            "quiet",
+            "root=/dev/vda",
+            "pouch",
+            "pouchx.a=b",
+            "console",
+            "console=",
+            "ipouch.x",
+        ] {
+            assert_eq!(one(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_word_has_its_reason() {
+        for (line, reason) in [
+            ("pouch.fly=1", Reason::UnknownWord),
+            ("pouch.", Reason::UnknownWord),
+            ("pouch.=", Reason::UnknownWord),
+            ("pouch.shell", Reason::NoValue),
+            ("pouch.shell=", Reason::NoValue),
+            ("pouch.rescue=1", Reason::TakesNoValue),
+            ("pouch.container", Reason::NoValue),
+            ("\"pouch.container=c1 quiet", Reason::Quote),
+            ("pouch.root=/dev/vda,", Reason::NoValue),
+        ] {
+            assert_eq!(one(line), Some(Err(reason)), "{line}");
+        }
+        for line in [
+            "pouch.shell=sh",
+            "pouch.shell=/bin/../sh",
+            "pouch.console=a,,b",
+            "pouch.console=../mem",
+            "pouch.modules=a/../b",
+            "pouch.modules=a,",
+            "pouch.bridge=10.0.0.1",
+            "pouch.bridge=10.0.0/24",
+            "pouch.bridge=10.0.0.256/24",
+            "pouch.bridge=10.0.0.1.2/24",
+            "pouch.bridge=10.0.0.1/31",
+            "pouch.bridge=10.0.0.1/0",
+            "pouch.log=loud",
+            "pouch.watchdog=watchdog",
+            "pouch.watchdog=/dev/w,0",
+            "pouch.watchdog=/dev/w,x",
+            "pouch.on-crash=panic",
+            "pouch.crash-limit=-1",
+            "pouch.root=vda",
+        ] {
+            let got = one(line);
+            assert!(
+                matches!(got, Some(Err(Reason::MustBe(_)))),
+                "{line}: {got:?}"
+            );
+        }
+    }
+
+    const EXAMPLE: &str = "\"pouch.container=web,rootfs=/srv/web,tty=tty1,command='/bin/httpd -f -p 80',memory.max=16M,restart=always\"";
+
+    #[test]
+    fn the_example_is_a_spec() {
+        let Some(Ok(Word::Container(def))) = one(EXAMPLE) else {
+            panic!("no container")
+        };
+        let mut buf = SpecBuf::new();
+        container(def, &mut buf).unwrap();
+        let spec = Spec::parse(buf.as_bytes()).unwrap();
+        assert_eq!(spec.name(), c"web");
+        assert_eq!(spec.string(Tag::Root), Some(c"/srv/web"));
+        assert_eq!(spec.string(Tag::Image), Some(c"/srv/web"));
+        assert_eq!(spec.tty(), 1);
+        let args: List<_> = spec.all(Tag::Arg).collect();
+        assert_eq!(args, [c"/bin/httpd", c"-f", c"-p", c"80"]);
+        assert_eq!(spec.cgroup().next(), Some((c"memory.max", c"16777216")));
+        assert_eq!(spec.restart(), Restart::Always);
+    }
+
+    fn defined(def: &str) -> SpecBuf {
+        let mut buf = SpecBuf::new();
+        assert_eq!(container(def.as_bytes(), &mut buf), Ok(()), "{def}");
+        buf
+    }
+
+    #[test]
+    fn commands_are_split_as_a_shell_would() {
+        for (command, wanted) in [
+            ("/bin/sh", &[&b"/bin/sh"[..]][..]),
+            ("'  a   b '", &[b"a", b"b"]),
+            ("'sh -c \"echo a; b\"'", &[b"sh", b"-c", b"echo a; b"]),
+            ("'a x\"y z\"w'", &[b"a", b"xy zw"]),
+            ("'a b\\ c'", &[b"a", b"b c"]),
+            ("'a \\\" \\\\'", &[b"a", b"\"", b"\\"]),
+            ("'a \"\"'", &[b"a", b""]),
+            ("'a,b,c'", &[b"a,b,c"]),
+        ] {
+            let buf = defined(&std::format!("c1,command={command}"));
+            let got: List<_> = buf.view().all(Tag::Arg).map(|a| a.to_bytes()).collect();
+            assert_eq!(got, wanted, "{command}");
+        }
+    }
+
+    #[test]
+    fn flags_and_lists_stand_in_a_definition() {
+        let buf = defined("c1,demonize,read-only,cap-drop='CHOWN,KILL',env='A=b c',image=/srv/x");
+        let spec = buf.view();
+        assert_eq!(spec.flags(), flags::READ_ONLY);
+        assert_eq!(spec.string(Tag::Env), Some(c"A=b c"));
+        assert_eq!(spec.string(Tag::Root), Some(c"/srv/x"));
+    }
+
+    #[test]
+    fn a_wrong_definition_names_its_part() {
+        let absolute = options::path(b"x").unwrap_err();
+        for (def, word, reason) in [
+            ("", "", Reason::BadName),
+            ("tty1", "tty1", Reason::BadName),
+            ("a/b,tty=tty1", "a/b", Reason::BadName),
+            ("c1,", "", Reason::UnknownKey),
+            ("c1,fly=1", "fly=1", Reason::UnknownKey),
+            ("c1,tty", "tty", Reason::NoValue),
+            ("c1,read-only=1", "read-only=1", Reason::TakesNoValue),
+            ("c1,demonize=1", "demonize=1", Reason::TakesNoValue),
+            ("c1,image=web", "image=web", Reason::NoImage(b"web")),
+            ("c1,image=./web", "image=./web", absolute),
+            ("c1,rootfs=web", "rootfs=web", absolute),
+            ("c1,command=", "command=", Reason::NoValue),
+            ("c1,command=' '", "command=' '", Reason::NoValue),
+            ("c1,command='\"\" a'", "command='\"\" a'", Reason::NoValue),
+            ("c1,command='a \"b'", "command='a \"b'", Reason::Quote),
+            ("c1,command='a\\'", "command='a\\'", Reason::Quote),
+            ("c1,command='a", "command='a", Reason::Quote),
+            ("c1,command='a'b", "command='a'b", Reason::Quote),
+            ("c1,env=A='b'", "env=A='b'", Reason::Quote),
+            (
+                "c1,cap-add=FLY",
+                "cap-add=FLY",
+                Reason::NoCapability(b"FLY"),
+            ),
+        ] {
+            let word = word.as_bytes();
+            let got = container(def.as_bytes(), &mut SpecBuf::new());
+            assert_eq!(got, Err(Bad { word, reason }), "{def}");
+        }
+        let long = std::format!("c1,command='{}'", "x ".repeat(65));
+        let got = container(long.as_bytes(), &mut SpecBuf::new());
+        assert_eq!(got.map_err(|b| b.reason), Err(Reason::TooLong));
+    }
+
+    /// Marsaglia's, so that a failure comes back.
+    fn xorshift(state: &mut u32) -> u32 {
+        *state ^= *state << 13;
+        *state ^= *state >> 17;
+        *state ^= *state << 5;
+        *state
+    }
+
+    fn read_all(line: &[u8]) {
+        let mut spec = SpecBuf::new();
+        for raw in words(line) {
+            if let Some(Ok(Word::Container(def))) = word(raw) {
+                if container(def, &mut spec).is_ok() {
+                    assert!(Spec::parse(spec.as_bytes()).is_ok());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_lines_are_answered() {
+        let line =
+            std::format!("quiet {EXAMPLE} console=ttyS0 pouch.bridge=10.0.0.1/24 pouch.log=info");
+        for end in 0..=line.len() {
+            read_all(&line.as_bytes()[..end]);
+            let mut state = 1 + u32::try_from(end).unwrap();
+            let mut bytes = line.as_bytes().to_vec();
+            for _ in 0..4 {
+                let at = xorshift(&mut state) as usize % bytes.len();
+                bytes[at] = b"\"'\\,= \0\xffa/"[xorshift(&mut state) as usize % 10];
+                read_all(&bytes);
+            }
+        }
+        let mut state = 0x9e37_79b9;
+        for _ in 0..2_000 {
+            let len = xorshift(&mut state) as usize % 80;
+            let mut noise = b"pouch.container=c".to_vec();
+            noise.extend((0..len).map(|_| b"\"'\\,= tyab1.\n"[xorshift(&mut state) as usize % 13]));
+            read_all(&noise);
+        }
+    }
+}

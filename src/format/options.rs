@@ -293,3 +293,225 @@ fn decimal<const N: usize>(room: &mut Vec<u8, N>, number: u64) {
     let from = digits.len() - used;
     let _ = room.extend_from_slice(digits.get(from..).unwrap_or_default());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::Spec;
+    use super::*;
+
+    fn with(options: &[(&str, &str)]) -> SpecBuf {
+        let mut spec = SpecBuf::new();
+        spec.push_str(Tag::Name, b"c1").unwrap();
+        for (key, value) in options {
+            let value = Some(value.as_bytes()).filter(|v| !v.is_empty());
+            let done = apply(&mut spec, key.as_bytes(), value);
+            assert_eq!(done, Ok(()), "{key} {value:?}");
+        }
+        assert!(Spec::parse(spec.as_bytes()).is_ok());
+        spec
+    }
+
+    #[test]
+    fn options_become_records() {
+        let spec = with(&[
+            ("tty", "tty1"),
+            ("tty", "none"),
+            ("hostname", "web-1"),
+            ("env", "A=1"),
+            ("env", "AB=2"),
+            ("env", "A=x=y"),
+            ("user", "1000:100"),
+            ("cwd", "/srv"),
+            ("read-only", ""),
+            ("privileged", ""),
+            ("no-new-privs", "no"),
+            ("seccomp", "off"),
+            ("net", "host"),
+            ("stop-timeout", "0.5"),
+            ("restart", "on-failure:3"),
+            ("tmpfs", "/run"),
+            ("mount", "/a:/b:ro,nosuid"),
+            ("mount", "/a:/c"),
+        ]);
+        let spec = spec.view();
+        assert_eq!(spec.tty(), TTY_NONE);
+        assert_eq!(spec.string(Tag::Hostname), Some(c"web-1"));
+        let env: std::vec::Vec<_> = spec.all(Tag::Env).collect();
+        assert_eq!(env, [c"AB=2", c"A=x=y"]);
+        assert_eq!(spec.user(), (1000, 100));
+        assert_eq!(
+            spec.flags(),
+            flags::READ_ONLY
+                | flags::PRIVILEGED
+                | flags::NEW_PRIVS
+                | flags::NO_SECCOMP
+                | flags::HOST_NET
+        );
+        assert_eq!(spec.stop_timeout(), Some(500));
+        assert_eq!(spec.restart(), Restart::OnFailure(3));
+        let mounts: std::vec::Vec<_> = spec
+            .mounts()
+            .map(|m| (m.source, m.destination, m.kind, m.options))
+            .collect();
+        assert_eq!(
+            mounts,
+            [
+                (c"tmpfs", c"/run", c"tmpfs", c""),
+                (c"/a", c"/b", c"bind", c"ro,nosuid"),
+                (c"/a", c"/c", c"bind", c""),
+            ]
+        );
+        assert_eq!(with(&[("user", "7")]).view().user(), (7, 7));
+        let back = with(&[
+            ("net", "host"),
+            ("net", "none"),
+            ("seccomp", "off"),
+            ("seccomp", "on"),
+            ("no-new-privs", "no"),
+            ("no-new-privs", "yes"),
+        ]);
+        assert_eq!(back.view().flags(), 0);
+    }
+
+    #[test]
+    fn capabilities_are_given_and_taken_in_order() {
+        let set = |options: &[(&str, &str)]| with(options).view().capabilities();
+        assert_eq!(set(&[]), None);
+        assert_eq!(
+            set(&[("cap-add", "net_admin"), ("cap-drop", "CAP_CHOWN,KILL")]),
+            Some((capability::DEFAULT | 1 << 12) & !1 & !(1 << 5))
+        );
+        assert_eq!(set(&[("cap-drop", "ALL"), ("cap-add", "CHOWN")]), Some(1));
+        assert_eq!(set(&[("cap-add", "ALL")]), Some(capability::ALL));
+    }
+
+    #[test]
+    fn cgroup_values_are_the_kernels() {
+        for (file, value, wanted) in [
+            ("memory.max", "64M", "67108864"),
+            ("memory.swap.max", "max", "max"),
+            ("memory.high", "0", "0"),
+            ("memory.max", "18446744073709551615", "18446744073709551615"),
+            ("hugetlb.2MB.max", "2M", "2097152"),
+            ("cpu.max", "50%", "50000 100000"),
+            ("cpu.max", "12.5%", "12500 100000"),
+            ("cpu.max", "20000,50000", "20000 50000"),
+            ("cpu.max", "max", "max"),
+            ("cpu.weight", "100", "100"),
+            ("pids.max", "20", "20"),
+            ("io.max", "8:0,rbps=1000", "8:0 rbps=1000"),
+            ("cgroup.max.depth", "3", "3"),
+        ] {
+            let spec = with(&[(file, value)]);
+            let (key, got) = spec.view().cgroup().next().unwrap();
+            assert_eq!(key.to_bytes(), file.as_bytes());
+            assert_eq!(got.to_bytes(), wanted.as_bytes(), "{file}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_pid_1s_are_no_options() {
+        for key in [
+            "cgroup.procs",
+            "cgroup.threads",
+            "cgroup.kill",
+            "cgroup.freeze",
+            "cgroup.type",
+            "cgroup.subtree_control",
+            "memory",
+            "memory.",
+            "memory./x",
+            "../memory.max",
+            "net.core",
+            ".max",
+            "",
+            "tty ",
+        ] {
+            assert_eq!(arity(key.as_bytes()), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_value_has_its_reason() {
+        let must = |key: &'static str, value: &'static str| {
+            let got = apply(&mut SpecBuf::new(), key.as_bytes(), Some(value.as_bytes()));
+            assert!(
+                matches!(got, Err(Reason::MustBe(_))),
+                "{key}={value}: {got:?}"
+            );
+        };
+        for bad in ["tty4", "tty", "1", "auto "] {
+            must("tty", bad);
+        }
+        for bad in [
+            "root",
+            "1:",
+            ":1",
+            "1:2:3",
+            "-1",
+            "+1",
+            "1 ",
+            "4294967295",
+            "4294967296",
+        ] {
+            must("user", bad);
+        }
+        for bad in ["srv", "/srv/../etc", "./x"] {
+            must("cwd", bad);
+            must("tmpfs", bad);
+        }
+        for bad in ["/a", "a:/b", "/a:b", "/a:/../b", ":"] {
+            must("mount", bad);
+        }
+        for bad in ["A", "=A"] {
+            must("env", bad);
+        }
+        for bad in ["-x", "a b", "a/b"] {
+            must("hostname", bad);
+        }
+        for bad in [".5", "0.", "1s", "-1", "4294968", "1.x"] {
+            must("stop-timeout", bad);
+        }
+        for bad in ["yes", "on-failure:", "on-failure:x", "ALWAYS"] {
+            must("restart", bad);
+        }
+        for bad in ["1X", "-1", "max "] {
+            must("memory.max", bad);
+        }
+        for bad in ["%", "x%", "-1%"] {
+            must("cpu.max", bad);
+        }
+        must("net", "bridge");
+        must("no-new-privs", "maybe");
+        must("seccomp", "no");
+        let one = |key: &'static [u8], value: Option<&'static [u8]>, reason| {
+            assert_eq!(apply(&mut SpecBuf::new(), key, value), Err(reason));
+        };
+        one(b"fly", None, Reason::UnknownKey);
+        one(b"tty", None, Reason::NoValue);
+        one(b"tty", Some(b""), Reason::NoValue);
+        one(b"read-only", Some(b"yes"), Reason::TakesNoValue);
+        one(b"cap-add", Some(b"CHOWN,FLY"), Reason::NoCapability(b"FLY"));
+        one(
+            b"mount",
+            Some(b"/a:/b:ro,fly"),
+            Reason::NoMountOption(b"fly"),
+        );
+        one(b"env", Some(b"A=\n"), Reason::Control);
+        one(b"env", Some(b"A=\0"), Reason::Control);
+        one(b"pids.max", Some(&[b'1'; 257]), Reason::TooLong);
+        one(b"hostname", Some(&[b'a'; 65]), Reason::TooLong);
+        one(b"cwd", Some(&[b'/'; 4096]), Reason::TooLong);
+    }
+
+    #[test]
+    fn a_full_spec_is_an_answer() {
+        let mut spec = SpecBuf::new();
+        let mut refused = false;
+        for key in ["A", "B", "C"] {
+            let entry = std::format!("{key}={}", "x".repeat(4000));
+            refused |= apply(&mut spec, b"env", Some(entry.as_bytes())) == Err(Reason::TooLong);
+        }
+        assert!(refused);
+    }
+}

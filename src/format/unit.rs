@@ -252,3 +252,103 @@ impl uDisplay for Json<'_> {
         f.write_str("}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fault::{Fault, Step};
+    use super::super::message::State;
+    use super::*;
+    use std::string::{String, ToString};
+
+    fn text(value: impl uDisplay) -> String {
+        let mut s = heapless::String::<1024>::new();
+        uwrite!(s, "{}", value).unwrap();
+        s.as_str().to_string()
+    }
+
+    const RUNNING: Unit<'static> = Unit {
+        name: b"c1",
+        image: b"/srv/\"we\\b\n\xff",
+        state: State::Started,
+        slot: Some(1),
+        pid: 77,
+        ppid: 1,
+        age_ms: 12_345,
+        memory: Some(4096),
+        restarts: 3,
+        ended: None,
+        fault: None,
+    };
+
+    const ENDED: Unit<'static> = Unit {
+        image: b"",
+        state: State::Ended,
+        slot: None,
+        pid: 0,
+        memory: None,
+        ended: Some(Ended::Signalled(9)),
+        fault: Some(Fault {
+            step: Step::Exec,
+            errno: 2,
+            object: b"/bin/x",
+        }),
+        ..RUNNING
+    };
+
+    #[test]
+    fn ages_and_sizes_are_short() {
+        for (ms, words) in [
+            (0, "0s"),
+            (59_999, "59s"),
+            (60_000, "1m0s"),
+            (3_599_000, "59m59s"),
+            (3_600_000, "1h0m"),
+            (86_400_000, "1d0h"),
+            (u64::MAX, "213503982334d14h"),
+        ] {
+            assert_eq!(text(Age(ms)), words);
+        }
+        for (bytes, words) in [
+            (0, "0"),
+            (1023, "1023"),
+            (1024, "1.0K"),
+            (1_258_495, "1.1M"),
+            (1_258_496, "1.2M"),
+            (5 << 30, "5.0G"),
+        ] {
+            assert_eq!(text(Size(bytes)), words);
+        }
+    }
+
+    #[test]
+    fn lines_are_keys_and_values() {
+        assert_eq!(
+            text(Info(ENDED)),
+            "NAME: c1\nSTATE: ended\nTTYNUM: -\nPID: -\nPPID: 1\nIMAGE: -\n\
+             CGROUP: /sys/fs/cgroup/pouch/c1\nRESTARTS: 3\nEXIT: killed by signal 9 (SIGKILL)\n\
+             AGE: 12s\nMEMORY: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
+        );
+        assert!(
+            text(File(RUNNING)).contains("\nTTYNUM: 1\nPID: 77\nPPID: 1\nIMAGE: /srv/\"we\\b??\n")
+        );
+        assert!(text(Info(RUNNING)).ends_with("EXIT: -\nAGE: 12s\nMEMORY: 4.0K\n"));
+    }
+
+    #[test]
+    fn json_is_json() {
+        assert_eq!(
+            text(Json(RUNNING)),
+            "{\"name\":\"c1\",\"state\":\"started\",\"tty\":\"tty1\",\"pid\":77,\"ppid\":1,\
+             \"image\":\"/srv/\\\"we\\\\b\\u000a\u{fffd}\",\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\
+             \"age_ms\":12345,\"memory\":4096,\"restarts\":3,\"exit\":null,\"fault\":null}"
+        );
+        assert_eq!(
+            text(Json(ENDED)),
+            "{\"name\":\"c1\",\"state\":\"ended\",\"tty\":null,\"pid\":null,\"ppid\":1,\
+             \"image\":null,\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\"age_ms\":12345,\"memory\":null,\
+             \"restarts\":3,\"exit\":{\"kind\":\"signalled\",\"value\":9},\
+             \"fault\":{\"verb\":\"execute\",\"object\":\"/bin/x\",\"errno\":2,\
+             \"reason\":\"No such file or directory\"}}"
+        );
+    }
+}

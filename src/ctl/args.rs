@@ -1,0 +1,600 @@
+//! From the words of a command line to what is to be done.
+//!
+//! The name the binary was called by, or the word behind `pouch`, picks the command.
+//! Options may stand before and behind the names, as `--key value` and `--key=value`;
+//! what stands behind `--` is the container's command. Nothing is asked of the system.
+
+use crate::format::message::{Power, Request};
+use crate::format::options::{self, Arity};
+use crate::format::reason::Reason;
+use crate::format::spec::{Spec, SpecBuf, Tag};
+use crate::format::{name, signal};
+use core::ffi::CStr;
+
+/// A command.
+#[allow(missing_docs)] // each is the word that calls it
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verb {
+    Start,
+    /// `pouch_start`, which keeps the container under the calling shell.
+    StartHere,
+    Connect,
+    Attach,
+    Disconnect,
+    Destroy,
+    Stop,
+    Restart,
+    Kill,
+    Freeze,
+    Thaw,
+    List,
+    Info,
+    Logs,
+    PowerOff,
+    Reboot,
+    Halt,
+    /// `init` or `telinit`, called while not PID 1.
+    Init,
+    Help,
+    Version,
+}
+
+/// Words behind `pouch`.
+const WORDS: [(&str, Verb); 22] = [
+    ("start", Verb::Start),
+    ("connect", Verb::Connect),
+    ("attach", Verb::Attach),
+    ("disconnect", Verb::Disconnect),
+    ("destroy", Verb::Destroy),
+    ("distroy", Verb::Destroy),
+    ("stop", Verb::Stop),
+    ("restart", Verb::Restart),
+    ("kill", Verb::Kill),
+    ("freeze", Verb::Freeze),
+    ("thaw", Verb::Thaw),
+    ("list", Verb::List),
+    ("info", Verb::Info),
+    ("logs", Verb::Logs),
+    ("poweroff", Verb::PowerOff),
+    ("reboot", Verb::Reboot),
+    ("halt", Verb::Halt),
+    ("help", Verb::Help),
+    ("--help", Verb::Help),
+    ("version", Verb::Version),
+    ("--version", Verb::Version),
+    ("-V", Verb::Version),
+];
+
+/// Names of the links to the binary.
+const LINKS: [(&str, Verb); 10] = [
+    ("pouch_start", Verb::StartHere),
+    ("pouch_attach", Verb::Attach),
+    ("pouch_destroy", Verb::Destroy),
+    ("connect", Verb::Connect),
+    ("disconnect", Verb::Disconnect),
+    ("poweroff", Verb::PowerOff),
+    ("reboot", Verb::Reboot),
+    ("halt", Verb::Halt),
+    ("init", Verb::Init),
+    ("telinit", Verb::Init),
+];
+
+fn look_up(table: &[(&str, Verb)], word: &[u8]) -> Option<Verb> {
+    let found = table.iter().find(|(known, _)| known.as_bytes() == word);
+    found.map(|(_, verb)| *verb)
+}
+
+/// Which command is called, and the words that are left for it.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The command.
+    pub verb: Verb,
+    /// The word that called it, for messages.
+    pub word: &'a [u8],
+    /// Whether `--help` stands among its words.
+    pub help: bool,
+    rest: &'a [&'a CStr],
+}
+
+/// Why a command line is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Usage<'a> {
+    /// No command of that name.
+    UnknownCommand(&'a [u8]),
+    /// No option of that name for that command.
+    UnknownOption(&'a [u8]),
+    /// A word too many, or one without meaning there.
+    Unexpected(&'a [u8]),
+    /// Too few or too many names.
+    Count,
+    /// A slot's name where a container's is wanted.
+    NoContainer(&'a [u8]),
+    /// A word that cannot be read.
+    Bad {
+        /// The option or the name.
+        what: &'a [u8],
+        /// The value behind it, if it stood apart.
+        value: Option<&'a [u8]>,
+        /// Why.
+        reason: Reason<'a>,
+    },
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command<'a> {
+    /// Start what the spec says; the root folder and what depends on the caller's own
+    /// terminal and folder are still missing in it.
+    Start {
+        /// The container's name.
+        name: &'a [u8],
+        /// The folder that is to be its root, as it was typed.
+        dir: Option<&'a [u8]>,
+        /// Whether it lives only as long as this command.
+        attached: bool,
+    },
+    /// Ask PID 1 and show the answer.
+    Ask {
+        /// What is asked.
+        request: Request<'a>,
+        /// Whether programs read the answer.
+        json: bool,
+    },
+    /// SIGHUP to PID 1.
+    Reread,
+}
+
+impl<'a> Call<'a> {
+    /// Finds the command.
+    ///
+    /// # Errors
+    /// The word behind `pouch` is no command.
+    pub fn of(args: &'a [&'a CStr]) -> Result<Call<'a>, Usage<'a>> {
+        let (called, rest) = match args.split_first() {
+            Some((called, rest)) => (called.to_bytes(), rest),
+            None => (&b"pouch"[..], args),
+        };
+        let base = called.rsplit(|b| *b == b'/').next().unwrap_or(called);
+        let (word, verb, rest) = match look_up(&LINKS, base) {
+            Some(verb) => (base, verb, rest),
+            None => match rest.split_first() {
+                Some((word, rest)) => {
+                    let word = word.to_bytes();
+                    let verb = look_up(&WORDS, word).ok_or(match word {
+                        [b'-', ..] => Usage::UnknownOption(word),
+                        _ => Usage::UnknownCommand(word),
+                    })?;
+                    (word, verb, rest)
+                }
+                None => (base, Verb::Help, rest),
+            },
+        };
+        let help = rest
+            .iter()
+            .take_while(|a| a.to_bytes() != b"--")
+            .any(|a| a.to_bytes() == b"--help");
+        let mut call = Call {
+            verb,
+            word,
+            help,
+            rest,
+        };
+        // `pouch help start` is `pouch start --help`.
+        if let (Verb::Help, Some(topic)) = (verb, rest.first().map(|t| t.to_bytes())) {
+            call.verb = look_up(&WORDS, topic).ok_or(Usage::UnknownCommand(topic))?;
+            call.help = true;
+        }
+        Ok(call)
+    }
+
+    /// Reads the command's words; a start's options go into `spec`.
+    ///
+    /// # Errors
+    /// The first word that cannot be read, or a wrong count of names.
+    pub fn parse(&self, inside: bool, spec: &mut SpecBuf) -> Result<Command<'a>, Usage<'a>> {
+        let words = Words::read(self.verb, self.rest, spec)?;
+        let name = || words.name.ok_or(Usage::Count);
+        let request = match self.verb {
+            Verb::Start | Verb::StartHere => {
+                let attached = self.verb == Verb::StartHere && !words.demonize;
+                return start(name()?, words.dir, attached, spec);
+            }
+            Verb::Init => match name()? {
+                b"0" => Request::Power {
+                    how: Power::PowerOff,
+                },
+                b"6" => Request::Power { how: Power::Reboot },
+                b"q" | b"Q" => return Ok(Command::Reread),
+                word => return Err(Usage::Unexpected(word)),
+            },
+            Verb::Connect | Verb::Attach => {
+                let target = name()?;
+                if self.verb == Verb::Attach && name::looks_like_slot(target) {
+                    return Err(Usage::NoContainer(target));
+                }
+                Request::Connect {
+                    target,
+                    watch: words.watch,
+                }
+            }
+            Verb::Disconnect => Request::Disconnect,
+            Verb::Destroy => Request::Destroy { name: name()? },
+            Verb::Stop => Request::Stop { name: name()? },
+            Verb::Restart => Request::Restart { name: name()? },
+            Verb::Kill => Request::Kill {
+                name: name()?,
+                signal: words.signal,
+            },
+            Verb::Freeze => Request::Freeze { name: name()? },
+            Verb::Thaw => Request::Thaw { name: name()? },
+            Verb::Info if inside => Request::Info {
+                name: words.name.unwrap_or_default(),
+            },
+            Verb::Info => Request::Info { name: name()? },
+            Verb::Logs => Request::Logs {
+                name: name()?,
+                follow: words.follow,
+            },
+            Verb::PowerOff => Request::Power {
+                how: Power::PowerOff,
+            },
+            Verb::Reboot => Request::Power { how: Power::Reboot },
+            Verb::Halt => Request::Power { how: Power::Halt },
+            Verb::List | Verb::Help | Verb::Version => Request::List,
+        };
+        Ok(Command::Ask {
+            request,
+            json: words.json,
+        })
+    }
+}
+
+/// Checks a start's names and ends its spec.
+fn start<'a>(
+    name: &'a [u8],
+    dir: Option<&'a [u8]>,
+    attached: bool,
+    spec: &mut SpecBuf,
+) -> Result<Command<'a>, Usage<'a>> {
+    let bad = |reason| Usage::Bad {
+        what: name,
+        value: None,
+        reason,
+    };
+    if !name::is_valid(name) {
+        return Err(bad(Reason::BadName));
+    }
+    match dir {
+        None | Some(b"." | b"..") => {}
+        Some(dir) if dir.contains(&b'/') => {}
+        Some(image) => return Err(bad(Reason::NoImage(image))),
+    }
+    spec.set_str(Tag::Name, name).map_err(|e| bad(e.into()))?;
+    // Too many words of a command or of the environment are seen only here.
+    Spec::parse(spec.as_bytes()).map_err(|e| bad(e.into()))?;
+    Ok(Command::Start {
+        name,
+        dir,
+        attached,
+    })
+}
+
+/// What the words of one command said.
+struct Words<'a> {
+    name: Option<&'a [u8]>,
+    dir: Option<&'a [u8]>,
+    demonize: bool,
+    watch: bool,
+    json: bool,
+    follow: bool,
+    signal: u8,
+}
+
+/// What `kill` sends without a word about it: as docker does, since an init without
+/// handlers does not feel TERM.
+const SIGKILL: u8 = 9;
+
+impl<'a> Words<'a> {
+    fn read(verb: Verb, args: &'a [&'a CStr], spec: &mut SpecBuf) -> Result<Words<'a>, Usage<'a>> {
+        let mut words = Words {
+            name: None,
+            dir: None,
+            demonize: false,
+            watch: false,
+            json: false,
+            follow: false,
+            signal: SIGKILL,
+        };
+        let starts = matches!(verb, Verb::Start | Verb::StartHere);
+        let mut literal = false;
+        let mut args = args.iter().map(|a| a.to_bytes());
+        while let Some(arg) = args.next() {
+            match arg {
+                b"--" if starts => {
+                    for word in args.by_ref() {
+                        let pushed = spec.push_str(Tag::Arg, word);
+                        pushed.map_err(|e| bad(word, None, e.into()))?;
+                    }
+                }
+                b"--" if !literal => literal = true,
+                [b'-', _, ..] if !literal => match (verb, arg) {
+                    (Verb::Start | Verb::StartHere, b"--demonize" | b"--daemonize") => {
+                        words.demonize = true;
+                    }
+                    (Verb::Connect | Verb::Attach, b"--watch") => words.watch = true,
+                    (Verb::List | Verb::Info, b"--json") => words.json = true,
+                    (Verb::Logs, b"-f" | b"--follow") => words.follow = true,
+                    (Verb::Kill, b"-s") => {
+                        let name = args.next();
+                        words.signal = signal::number(name.unwrap_or_default())
+                            .ok_or(bad(arg, name, NO_SIGNAL))?;
+                    }
+                    (Verb::Kill, [b'-', name @ ..]) if name.first() != Some(&b'-') => {
+                        words.signal = signal::number(name).ok_or(bad(arg, None, NO_SIGNAL))?;
+                    }
+                    (_, [b'-', b'-', option @ ..]) if starts => {
+                        apply(spec, arg, option, &mut args)?;
+                    }
+                    _ => return Err(Usage::UnknownOption(arg)),
+                },
+                _ if words.name.is_none() && takes_name(verb) => words.name = Some(arg),
+                _ if starts && words.dir.is_none() => words.dir = Some(arg),
+                _ if starts => return Err(Usage::Unexpected(arg)),
+                _ => return Err(Usage::Count),
+            }
+        }
+        Ok(words)
+    }
+}
+
+const NO_SIGNAL: Reason<'static> = Reason::MustBe("a signal");
+
+fn bad<'a>(what: &'a [u8], value: Option<&'a [u8]>, reason: Reason<'a>) -> Usage<'a> {
+    Usage::Bad {
+        what,
+        value,
+        reason,
+    }
+}
+
+fn takes_name(verb: Verb) -> bool {
+    !matches!(
+        verb,
+        Verb::List | Verb::Disconnect | Verb::PowerOff | Verb::Reboot | Verb::Halt
+    )
+}
+
+/// One option of a start, its value behind `=` or in the next word.
+fn apply<'a>(
+    spec: &mut SpecBuf,
+    arg: &'a [u8],
+    option: &'a [u8],
+    args: &mut impl Iterator<Item = &'a [u8]>,
+) -> Result<(), Usage<'a>> {
+    let mut halves = option.splitn(2, |b| *b == b'=');
+    let (key, inline) = (halves.next().unwrap_or_default(), halves.next());
+    let apart = match (options::arity(key), inline) {
+        (None, _) => return Err(Usage::UnknownOption(arg)),
+        (Some(Arity::Value), None) => args.next(),
+        _ => None,
+    };
+    options::apply(spec, key, inline.or(apart)).map_err(|reason| bad(arg, apart, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+    use std::vec::Vec;
+
+    /// Reads a line that is split at blanks, and gives what it was read to.
+    fn read<T>(line: &str, inside: bool, show: impl FnOnce(Outcome<'_>, &SpecBuf) -> T) -> T {
+        let owned: Vec<CString> = line
+            .split_whitespace()
+            .map(|w| CString::new(w).unwrap())
+            .collect();
+        let args: Vec<&CStr> = owned.iter().map(|w| w.as_c_str()).collect();
+        let mut spec = SpecBuf::new();
+        let outcome = Call::of(&args).and_then(|call| call.parse(inside, &mut spec));
+        show(outcome, &spec)
+    }
+
+    type Outcome<'a> = Result<Command<'a>, Usage<'a>>;
+
+    fn asks(line: &str, wanted: Request<'_>) {
+        read(line, false, |outcome, _| match outcome {
+            Ok(Command::Ask { request, .. }) => assert_eq!(request, wanted, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        });
+    }
+
+    #[test]
+    fn every_command_asks_for_its_thing() {
+        let name = b"c1";
+        let connect = |target| Request::Connect {
+            target,
+            watch: false,
+        };
+        let logs = |follow| Request::Logs { name, follow };
+        let kill = |signal| Request::Kill { name, signal };
+        let power = |how| Request::Power { how };
+        for (line, wanted) in [
+            ("pouch connect tty1", connect(b"tty1")),
+            ("connect c1", connect(b"c1")),
+            ("pouch_attach c1", connect(b"c1")),
+            ("pouch disconnect", Request::Disconnect),
+            ("/dev/pouch/disconnect", Request::Disconnect),
+            ("pouch destroy c1", Request::Destroy { name }),
+            ("pouch distroy c1", Request::Destroy { name }),
+            ("pouch_destroy c1", Request::Destroy { name }),
+            ("pouch stop c1", Request::Stop { name }),
+            ("pouch restart c1", Request::Restart { name }),
+            ("pouch kill c1", kill(9)),
+            ("pouch kill -s TERM c1", kill(15)),
+            ("pouch kill c1 -HUP", kill(1)),
+            ("pouch kill -2 c1", kill(2)),
+            ("pouch freeze c1", Request::Freeze { name }),
+            ("pouch thaw c1", Request::Thaw { name }),
+            ("pouch list", Request::List),
+            ("pouch info c1", Request::Info { name }),
+            ("pouch logs c1", logs(false)),
+            ("pouch logs -f c1", logs(true)),
+            ("pouch logs -- c1", logs(false)),
+            ("/sbin/poweroff", power(Power::PowerOff)),
+            ("pouch reboot", power(Power::Reboot)),
+            ("halt", power(Power::Halt)),
+            ("init 0", power(Power::PowerOff)),
+            ("/sbin/telinit 6", power(Power::Reboot)),
+        ] {
+            asks(line, wanted);
+        }
+        read("pouch connect --watch c1", false, |got, _| {
+            let watch = Request::Connect {
+                target: b"c1",
+                watch: true,
+            };
+            assert_eq!(
+                got,
+                Ok(Command::Ask {
+                    request: watch,
+                    json: false
+                })
+            );
+        });
+        read("pouch list --json", false, |got, _| {
+            assert!(matches!(got, Ok(Command::Ask { json: true, .. })));
+        });
+        read("init q", false, |got, _| {
+            assert_eq!(got, Ok(Command::Reread))
+        });
+        read("pouch info", true, |got, _| {
+            let request = Request::Info { name: b"" };
+            assert_eq!(
+                got,
+                Ok(Command::Ask {
+                    request,
+                    json: false
+                })
+            );
+        });
+    }
+
+    #[test]
+    fn a_start_fills_the_spec() {
+        for line in [
+            "pouch start c1 /srv/x --tty tty2 --memory.max 1M -- /bin/a -b --tty",
+            "pouch start --tty=tty2 c1 --memory.max=1M /srv/x -- /bin/a -b --tty",
+        ] {
+            read(line, false, |got, spec| {
+                let start = Command::Start {
+                    name: b"c1",
+                    dir: Some(b"/srv/x"),
+                    attached: false,
+                };
+                assert_eq!(got, Ok(start), "{line}");
+                let spec = spec.view();
+                assert_eq!((spec.name(), spec.tty()), (c"c1", 2));
+                let args: Vec<_> = spec.all(Tag::Arg).collect();
+                assert_eq!(args, [c"/bin/a", c"-b", c"--tty"]);
+                assert_eq!(spec.cgroup().next(), Some((c"memory.max", c"1048576")));
+            });
+        }
+        for (line, wanted) in [
+            ("pouch_start c1", true),
+            ("pouch_start c1 --demonize", false),
+            ("pouch_start --daemonize c1 --tty tty0", false),
+            ("pouch start c1", false),
+            ("pouch start c1 --demonize", false),
+        ] {
+            read(line, false, |got, _| match got {
+                Ok(Command::Start { attached, dir, .. }) => {
+                    assert_eq!((attached, dir), (wanted, None), "{line}");
+                }
+                other => panic!("{line}: {other:?}"),
+            });
+        }
+    }
+
+    #[test]
+    fn every_wrong_line_is_told() {
+        let slot = Reason::MustBe("tty0 to tty3, auto or none");
+        for (line, wanted) in [
+            ("pouch fly", Usage::UnknownCommand(b"fly")),
+            ("pouch help fly", Usage::UnknownCommand(b"fly")),
+            ("pouch --fly", Usage::UnknownOption(b"--fly")),
+            ("pouch start", Usage::Count),
+            ("pouch info", Usage::Count),
+            ("pouch info a b", Usage::Count),
+            ("pouch list a", Usage::Count),
+            ("connect", Usage::Count),
+            ("init", Usage::Count),
+            ("init 5", Usage::Unexpected(b"5")),
+            ("disconnect now", Usage::Count),
+            ("pouch stop c1 --fly", Usage::UnknownOption(b"--fly")),
+            ("pouch stop c1 -f", Usage::UnknownOption(b"-f")),
+            ("pouch start c1 --fly=1", Usage::UnknownOption(b"--fly=1")),
+            ("pouch start c1 --json", Usage::UnknownOption(b"--json")),
+            ("pouch start c1 -t", Usage::UnknownOption(b"-t")),
+            ("pouch start c1 /x sleep", Usage::Unexpected(b"sleep")),
+            ("pouch attach tty1", Usage::NoContainer(b"tty1")),
+            ("pouch start c1 sleep 5", Usage::Unexpected(b"5")),
+            (
+                "pouch start c1 sleep",
+                bad(b"c1", None, Reason::NoImage(b"sleep")),
+            ),
+            ("pouch start a/b", bad(b"a/b", None, Reason::BadName)),
+            ("pouch_start tty1", bad(b"tty1", None, Reason::BadName)),
+            ("pouch start c1 --tty", bad(b"--tty", None, Reason::NoValue)),
+            (
+                "pouch start c1 --tty=",
+                bad(b"--tty=", None, Reason::NoValue),
+            ),
+            (
+                "pouch start c1 --tty tty9",
+                bad(b"--tty", Some(b"tty9"), slot),
+            ),
+            ("pouch start c1 --tty=tty9", bad(b"--tty=tty9", None, slot)),
+            (
+                "pouch start c1 --privileged=1",
+                bad(b"--privileged=1", None, Reason::TakesNoValue),
+            ),
+            ("pouch kill -s c1", bad(b"-s", Some(b"c1"), NO_SIGNAL)),
+            ("pouch kill -s", bad(b"-s", None, NO_SIGNAL)),
+            ("pouch kill -NOPE c1", bad(b"-NOPE", None, NO_SIGNAL)),
+            ("pouch kill --fly c1", Usage::UnknownOption(b"--fly")),
+        ] {
+            read(line, false, |got, _| assert_eq!(got, Err(wanted), "{line}"));
+        }
+    }
+
+    #[test]
+    fn too_many_words_are_refused() {
+        let words = "x ".repeat(65);
+        read(
+            &std::format!("pouch start c1 -- {words}"),
+            false,
+            |got, _| {
+                assert_eq!(got, Err(bad(b"c1", None, Reason::TooLong)));
+            },
+        );
+    }
+
+    #[test]
+    fn help_is_found_before_the_command_alone() {
+        for (line, help) in [
+            ("pouch start --help", true),
+            ("connect --help", true),
+            ("pouch help start", true),
+            ("pouch start c1 -- x --help", false),
+        ] {
+            let owned: Vec<CString> = line
+                .split_whitespace()
+                .map(|w| CString::new(w).unwrap())
+                .collect();
+            let args: Vec<&CStr> = owned.iter().map(|w| w.as_c_str()).collect();
+            assert_eq!(Call::of(&args).map(|c| c.help).ok(), Some(help), "{line}");
+        }
+        assert_eq!(Call::of(&[]).map(|c| c.verb).ok(), Some(Verb::Help));
+        assert_eq!(Call::of(&[c"pouch"]).map(|c| c.verb).ok(), Some(Verb::Help));
+    }
+}

@@ -1,0 +1,161 @@
+//! The commands: words -> request -> reply -> words and an exit code.
+//!
+//! Every command is this one binary under another name. It asks PID 1 by one packet
+//! and shows what comes back. Whether it runs in a container is told by the socket
+//! there, never by the environment.
+
+pub mod args;
+mod exchange;
+mod help;
+mod out;
+mod say;
+mod socket;
+mod start;
+
+use crate::format::message::Request;
+use crate::format::spec::{SpecBuf, flags};
+use crate::format::text::Plain;
+use args::{Call, Command, Verb};
+use core::ffi::CStr;
+use exchange::{Exchange, subject};
+use out::{Out, put};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use socket::{Lost, Socket};
+
+/// Runs the command that `args` name, their first being what the binary was called;
+/// gives back its exit code.
+pub fn run(args: &[&CStr]) -> u8 {
+    crate::sys::stdio::fill();
+    let (mut out, mut err) = (Out::stdout(), Out::stderr());
+    let code = match Call::of(args) {
+        Ok(call) => command(&call, &mut out, &mut err),
+        Err(usage) => say::usage(&mut err, usage),
+    };
+    let written = out.flush();
+    err.flush();
+    if written { code } else { code.max(say::FAILED) }
+}
+
+fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
+    if call.help || call.verb == Verb::Help {
+        help::show(out, call.verb);
+        return 0;
+    }
+    if call.verb == Verb::Version {
+        put!(out, "pouch {}\n", env!("CARGO_PKG_VERSION"));
+        return 0;
+    }
+    let (path, socket) = match Socket::connect(socket::INSIDE) {
+        Err(Errno::NOENT | Errno::NOTDIR) => (socket::OUTSIDE, None),
+        inside => (socket::INSIDE, Some(inside)),
+    };
+    let inside = socket.is_some();
+    let allowed = match call.verb {
+        Verb::Disconnect => inside,
+        Verb::Info => true,
+        _ => !inside,
+    };
+    if !allowed {
+        return say::misplaced(err, call.word, inside);
+    }
+    let mut spec = SpecBuf::new();
+    let command = match call.parse(inside, &mut spec) {
+        Ok(command) => command,
+        Err(usage) => return say::usage(err, usage),
+    };
+    if let Err(code) = prepare(&command, &mut spec, err) {
+        return code;
+    }
+    let (request, json) = match command {
+        Command::Ask { request, json } => (request, json),
+        Command::Start { .. } => {
+            let spec = spec.as_bytes();
+            (Request::Start { spec }, false)
+        }
+        Command::Reread => {
+            let hup = rustix::process::Signal::HUP;
+            return match rustix::process::kill_process(rustix::process::Pid::INIT, hup) {
+                Ok(()) => 0,
+                Err(error) => say::lost(err, Lost::Kernel(error)),
+            };
+        }
+    };
+    let terminal = match terminal(&request) {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            put!(err, "Pouch: no terminal: {}\n", say::reason(error));
+            return say::FAILED;
+        }
+    };
+    let socket = match socket.unwrap_or_else(|| Socket::connect(path)) {
+        Ok(socket) => socket,
+        Err(error) => return say::unreachable(err, path.to_bytes(), error),
+    };
+    let sent = match (&terminal, &request) {
+        (Some(tty), _) => socket.send(&request, Some(tty.as_fd())),
+        (None, Request::Connect { .. }) => socket.send(&request, Some(crate::sys::stdio::stdin())),
+        (None, _) => socket.send(&request, None),
+    };
+    let exchange = Exchange {
+        socket,
+        word: call.word,
+        name: subject(&command),
+        request,
+        json,
+        attached: matches!(command, Command::Start { attached: true, .. }),
+    };
+    match sent.and_then(|()| exchange.show(out, err)) {
+        Ok(code) => code,
+        Err(lost) => say::lost(err, lost),
+    }
+}
+
+/// Judges what a command needs of its caller before PID 1 is asked.
+fn prepare(command: &Command<'_>, spec: &mut SpecBuf, err: &mut Out) -> Result<(), u8> {
+    let Command::Start {
+        name,
+        dir,
+        attached,
+    } = *command
+    else {
+        return Ok(());
+    };
+    if attached && start::in_foreground() {
+        put!(
+            err,
+            "Pouch: {}: pouch_start without --demonize runs in the background only: end the line with & or add --demonize\n",
+            Plain(name)
+        );
+        return Err(say::FAILED);
+    }
+    if let Some(dir) = dir
+        && let Err(error) = start::set_root(spec, dir)
+    {
+        let (name, dir) = (Plain(name), Plain(dir));
+        put!(
+            err,
+            "Pouch: {}: unable to find {}: {}\n",
+            name,
+            dir,
+            say::reason(error)
+        );
+        return Err(say::FAILED);
+    }
+    // A spec without room for four more bytes was full before; PID 1 would see half of it.
+    if attached && spec.add_flags(flags::ATTACHED).is_err() {
+        return Err(say::lost(err, Lost::TooLong));
+    }
+    Ok(())
+}
+
+/// The terminal to hand over where standard input is none.
+fn terminal(request: &Request<'_>) -> Result<Option<OwnedFd>, Errno> {
+    let connects = matches!(request, Request::Connect { .. });
+    if !connects || rustix::termios::isatty(crate::sys::stdio::stdin()) {
+        return Ok(None);
+    }
+    let how = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(c"/dev/tty", how, Mode::empty()).map(Some)
+}

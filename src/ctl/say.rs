@@ -1,0 +1,253 @@
+//! What a person is told: refusals, lost connections, wrong command lines.
+//!
+//! Others rely on these words to the letter. Each function writes its line to standard
+//! error's buffer and hands back the exit code.
+
+use super::args::Usage;
+use super::out::{Out, put};
+use super::socket::Lost;
+use crate::format::errno::Reason as Errno;
+use crate::format::message::Refusal;
+use crate::format::reason::Reason;
+use crate::format::text::Plain;
+
+/// The exit code of what was asked rightly and not done.
+pub const FAILED: u8 = 1;
+/// The exit code of a command line that is none.
+pub const USAGE: u8 = 2;
+
+/// Why PID 1 did not do it. `word` called the command, `name` is what it was about.
+pub fn refusal(err: &mut Out, refusal: Refusal<'_>, word: &[u8], name: &[u8]) -> u8 {
+    let name = Plain(if name.is_empty() { word } else { name });
+    match refusal {
+        Refusal::OutsideOnly => return misplaced(err, word, true),
+        Refusal::InsideOnly => return misplaced(err, word, false),
+        _ => put!(err, "Pouch: "),
+    }
+    match refusal {
+        Refusal::BadMessage => put!(err, "PID 1 does not know that request"),
+        Refusal::NotFound => put!(err, "{} container not found", name),
+        Refusal::Exists => put!(err, "{} already exists", name),
+        Refusal::CgroupExists => put!(err, "{}: cgroup already exists", name),
+        Refusal::SlotHeld { slot, by } => put!(err, "tty{} is held by {}", slot, Plain(by)),
+        Refusal::SlotEmpty { slot } => put!(err, "tty{} has no container", slot),
+        Refusal::TableFull => put!(err, "cannot create more containers"),
+        Refusal::OutsideOnly | Refusal::InsideOnly => {}
+        Refusal::NoSession => put!(err, "{}: no terminal to show", name),
+        Refusal::NotRunning => put!(err, "{}: not running", name),
+        Refusal::NotALine => put!(err, "standard input is no line of the board"),
+        Refusal::GoingDown => put!(err, "the board is going down"),
+        Refusal::Fault(fault) => put!(err, "{}: {}", name, fault),
+        Refusal::Gone => put!(err, "{}: ended before it came up", name),
+        Refusal::Busy => put!(err, "PID 1 is busy, try again"),
+    }
+    put!(err, "\n");
+    FAILED
+}
+
+/// A command that belongs to the other side.
+pub fn misplaced(err: &mut Out, word: &[u8], inside: bool) -> u8 {
+    let side = if inside { "inside" } else { "outside" };
+    put!(
+        err,
+        "Error: command {} not allowed in {} container.\n",
+        Plain(word),
+        side
+    );
+    FAILED
+}
+
+/// PID 1 cannot be reached.
+pub fn unreachable(err: &mut Out, path: &[u8], error: rustix::io::Errno) -> u8 {
+    put!(
+        err,
+        "Pouch: PID 1 is not pouch, or {} cannot be reached: {}\n",
+        Plain(path),
+        reason(error)
+    );
+    FAILED
+}
+
+/// There was no answer.
+pub fn lost(err: &mut Out, lost: Lost) -> u8 {
+    match lost {
+        Lost::Kernel(error) => put!(err, "Pouch: lost PID 1: {}\n", reason(error)),
+        Lost::Closed => put!(err, "Pouch: PID 1 closed the connection\n"),
+        Lost::Garbled => put!(err, "Pouch: the answer of PID 1 cannot be read\n"),
+        Lost::TooLong => put!(err, "Pouch: too long\n"),
+    }
+    FAILED
+}
+
+/// An errno's words.
+pub fn reason(error: rustix::io::Errno) -> Errno {
+    Errno(u16::try_from(error.raw_os_error()).unwrap_or_default())
+}
+
+/// A command line that cannot be read.
+pub fn usage(err: &mut Out, usage: Usage<'_>) -> u8 {
+    let (kind, word) = match usage {
+        Usage::Count => {
+            put!(err, "Error: Invalid number of arguments.\n");
+            return FAILED;
+        }
+        Usage::Bad {
+            what,
+            value,
+            reason,
+        } => {
+            put!(err, "Pouch: {}", Plain(what));
+            if let Some(value) = value {
+                put!(err, " {}", Plain(value));
+            }
+            put!(err, ": {}\n", reason);
+            return match reason {
+                Reason::NoImage(_) => FAILED,
+                _ => USAGE,
+            };
+        }
+        Usage::NoContainer(name) => return refusal(err, Refusal::NotFound, b"", name),
+        Usage::UnknownCommand(word) => ("command", word),
+        Usage::UnknownOption(word) => ("option", word),
+        Usage::Unexpected(word) => ("argument", word),
+    };
+    put!(
+        err,
+        "Pouch: unknown {} {}\nSee pouch --help\n",
+        kind,
+        Plain(word)
+    );
+    USAGE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::fault::{Fault, Step};
+    use std::string::String;
+
+    fn said(say: impl FnOnce(&mut Out) -> u8) -> (u8, String) {
+        let (mut err, text) = Out::captured();
+        let code = say(&mut err);
+        err.flush();
+        (code, text())
+    }
+
+    #[test]
+    fn every_refusal_has_its_words() {
+        let fault = Fault {
+            step: Step::Root,
+            errno: 2,
+            object: b"/srv/web",
+        };
+        for (why, words) in [
+            (
+                Refusal::BadMessage,
+                "Pouch: PID 1 does not know that request",
+            ),
+            (Refusal::NotFound, "Pouch: c1 container not found"),
+            (Refusal::Exists, "Pouch: c1 already exists"),
+            (Refusal::CgroupExists, "Pouch: c1: cgroup already exists"),
+            (
+                Refusal::SlotHeld { slot: 1, by: b"c2" },
+                "Pouch: tty1 is held by c2",
+            ),
+            (
+                Refusal::SlotEmpty { slot: 3 },
+                "Pouch: tty3 has no container",
+            ),
+            (Refusal::TableFull, "Pouch: cannot create more containers"),
+            (
+                Refusal::OutsideOnly,
+                "Error: command list not allowed in inside container.",
+            ),
+            (
+                Refusal::InsideOnly,
+                "Error: command list not allowed in outside container.",
+            ),
+            (Refusal::NoSession, "Pouch: c1: no terminal to show"),
+            (Refusal::NotRunning, "Pouch: c1: not running"),
+            (
+                Refusal::NotALine,
+                "Pouch: standard input is no line of the board",
+            ),
+            (Refusal::GoingDown, "Pouch: the board is going down"),
+            (
+                Refusal::Fault(fault),
+                "Pouch: c1: unable to mount /srv/web: No such file or directory",
+            ),
+            (Refusal::Gone, "Pouch: c1: ended before it came up"),
+            (Refusal::Busy, "Pouch: PID 1 is busy, try again"),
+        ] {
+            let (code, text) = said(|err| refusal(err, why, b"list", b"c1"));
+            assert_eq!(
+                (code, text.as_str()),
+                (1, std::format!("{words}\n").as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        for (wrong, code, words) in [
+            (Usage::Count, 1, "Error: Invalid number of arguments.\n"),
+            (
+                Usage::UnknownOption(b"--x"),
+                2,
+                "Pouch: unknown option --x\nSee pouch --help\n",
+            ),
+            (
+                Usage::UnknownCommand(b"x\n"),
+                2,
+                "Pouch: unknown command x?\nSee pouch --help\n",
+            ),
+            (
+                Usage::Unexpected(b"sh"),
+                2,
+                "Pouch: unknown argument sh\nSee pouch --help\n",
+            ),
+            (
+                Usage::NoContainer(b"tty1"),
+                1,
+                "Pouch: tty1 container not found\n",
+            ),
+            (
+                Usage::Bad {
+                    what: b"c1",
+                    value: None,
+                    reason: Reason::NoImage(b"web"),
+                },
+                1,
+                "Pouch: c1: no image web in the store\n",
+            ),
+            (
+                Usage::Bad {
+                    what: b"--tty",
+                    value: Some(b"tty9"),
+                    reason: Reason::MustBe("tty0 to tty3, auto or none"),
+                },
+                2,
+                "Pouch: --tty tty9: must be tty0 to tty3, auto or none\n",
+            ),
+        ] {
+            let (got, text) = said(|err| usage(err, wrong));
+            assert_eq!((got, text.as_str()), (code, words));
+        }
+    }
+
+    #[test]
+    fn a_lost_pid_1_is_told() {
+        let (code, text) =
+            said(|e| unreachable(e, b"/run/pouch/control", rustix::io::Errno::NOENT));
+        assert_eq!(code, 1);
+        assert_eq!(
+            text,
+            "Pouch: PID 1 is not pouch, or /run/pouch/control cannot be reached: No such file or directory\n"
+        );
+        let (code, text) = said(|e| lost(e, Lost::Garbled));
+        assert_eq!(
+            (code, text.as_str()),
+            (1, "Pouch: the answer of PID 1 cannot be read\n")
+        );
+    }
+}

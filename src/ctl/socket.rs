@@ -1,0 +1,103 @@
+//! The way to PID 1: one packet is one message.
+
+use crate::format::message::{MESSAGE_MAX, Reply, Request};
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, IoSlice};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
+};
+
+/// Where PID 1 listens on the host.
+pub const OUTSIDE: &CStr = c"/run/pouch/control";
+/// Where it listens in a container; that it is there tells a container from the host.
+pub const INSIDE: &CStr = c"/dev/pouch/socket";
+
+/// Why there was no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// The kernel's reason.
+    Kernel(Errno),
+    /// PID 1 closed the socket before its last word.
+    Closed,
+    /// What came is no reply.
+    Garbled,
+    /// The request is longer than a message may be.
+    TooLong,
+}
+
+/// Room for one message.
+pub type Room = [u8; MESSAGE_MAX];
+
+/// A connection to PID 1.
+pub struct Socket(OwnedFd);
+
+impl Socket {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Those of socket(2) and connect(2); ENOENT where nobody ever listened.
+    pub fn connect(path: &CStr) -> Result<Socket, Errno> {
+        let fd = rustix::net::socket_with(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        rustix::net::connect(&fd, &SocketAddrUnix::new(path)?)?;
+        Ok(Socket(fd))
+    }
+
+    /// Takes a socket that is connected.
+    #[cfg(test)]
+    pub fn from_fd(fd: OwnedFd) -> Socket {
+        Socket(fd)
+    }
+
+    /// Sends a request, with a descriptor of the caller's terminal where it has one to give.
+    ///
+    /// # Errors
+    /// It is too long, or the kernel refused.
+    pub fn send(
+        &self,
+        request: &Request<'_>,
+        terminal: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Lost> {
+        let mut room: Room = [0; MESSAGE_MAX];
+        let packet = [IoSlice::new(request.emit(&mut room).ok_or(Lost::TooLong)?)];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let fds = [terminal.unwrap_or(self.0.as_fd())];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if terminal.is_some() {
+            // The space is made for just that one.
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+        }
+        loop {
+            match rustix::net::sendmsg(&self.0, &packet, &mut control, SendFlags::NOSIGNAL) {
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(Lost::Kernel(error)),
+            }
+        }
+    }
+
+    /// Waits for the next reply.
+    ///
+    /// # Errors
+    /// There is none, or what came is none.
+    pub fn receive<'b>(&self, room: &'b mut Room) -> Result<Reply<'b>, Lost> {
+        let len = loop {
+            // TRUNC: a packet longer than the room tells its length, and is refused below.
+            match rustix::net::recv(&self.0, &mut room[..], RecvFlags::TRUNC) {
+                Ok((_, 0)) => return Err(Lost::Closed),
+                Ok((_, len)) => break len,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => return Err(Lost::Closed),
+                Err(error) => return Err(Lost::Kernel(error)),
+            }
+        };
+        room.get(..len).and_then(Reply::parse).ok_or(Lost::Garbled)
+    }
+}
