@@ -1,1 +1,246 @@
-//! bed
+//! What a scenario gets: a board in QEMU, or the binary as PID 1 of namespaces on this machine
+//!
+//! Both hand out the same [`Serial`], so a scenario reads alike on either. A board takes seconds and is the
+//! real thing: kernel, consoles, cgroups. The namespace takes milliseconds and has no power to lose: it is
+//! for signals, reaping and the socket.
+
+use crate::board::{Board, project_root};
+use crate::deadline::{self, Deadline};
+use crate::machine::{End, Machine, Options};
+use crate::scenario::Bed;
+use crate::serial::Serial;
+use crate::{Context, Error, Result};
+use rustix::process::{Signal, set_parent_process_death_signal, setsid};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// A board and the words it boots with; boots when a scenario asks for it.
+pub struct BoardBed {
+    root: PathBuf,
+    /// Its description.
+    pub board: Board,
+    options: Options,
+    running: Option<Running>,
+}
+
+/// A booted board.
+pub struct Running {
+    machine: Machine,
+    console: Serial,
+}
+
+impl BoardBed {
+    /// The board of that name, with further kernel words.
+    ///
+    /// # Errors
+    /// No such board.
+    pub fn new(name: &str, words: &str) -> Result<Self> {
+        let root = project_root()?;
+        let board = Board::load(&root, name)?;
+        let options = Options { append: words.to_owned(), kvm: std::env::var_os("POUCH_KVM").is_some(), ..Options::default() };
+        Ok(Self { root, board, options, running: None })
+    }
+
+    /// Further arguments for QEMU, from the next boot on.
+    pub fn qemu_arguments(&mut self, arguments: &[&str]) {
+        self.options.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    }
+
+    /// The board at the host shell's prompt: booted now, or as the scenario before left it.
+    ///
+    /// # Errors
+    /// It does not come up, with what the console showed.
+    pub fn boot(&mut self) -> Result<&mut Running> {
+        let up = match &mut self.running {
+            Some(running) => running.machine.ended()?.is_none(),
+            None => false,
+        };
+        if !up {
+            self.start()?.console.reach_prompt()?;
+        }
+        let running = self.running.as_mut().ok_or_else(|| Error::new("the board is not running"))?;
+        if up {
+            // What is left of the scenario before is not this one's.
+            running.console.send(b"\r")?.settle(Duration::from_millis(150))?;
+        }
+        Ok(running)
+    }
+
+    /// Starts the board anew and waits for nothing: for scenarios about the way to the prompt.
+    ///
+    /// # Errors
+    /// QEMU does not start.
+    pub fn start(&mut self) -> Result<&mut Running> {
+        self.running = None;
+        let mut machine = Machine::start(&self.board, &self.board.folder(&self.root), &self.options)?;
+        let console = Serial::new(self.board.name.clone(), machine.take_serial(self.board.console_serial)?)?;
+        Ok(self.running.insert(Running { machine, console }))
+    }
+}
+
+impl Bed for BoardBed {
+    fn discard(&mut self) {
+        self.running = None;
+    }
+}
+
+impl Running {
+    /// The console: the line behind /dev/console.
+    pub fn serial(&mut self) -> &mut Serial {
+        &mut self.console
+    }
+
+    /// Another serial port, by its number; it can be taken once a boot.
+    ///
+    /// # Errors
+    /// The board has no such port.
+    pub fn take_serial(&mut self, number: usize) -> Result<Serial> {
+        Serial::new(format!("serial port {number}"), self.machine.take_serial(number)?)
+    }
+
+    /// Keyboard, screen, power button, watchdog: QEMU's control socket.
+    pub fn machine(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    /// Waits until the board has switched itself off.
+    ///
+    /// # Errors
+    /// It rebooted, or goes on beyond [`deadline::END`], with what the console showed.
+    pub fn expect_power_off(&mut self) -> Result<()> {
+        self.expect_end(&End::PowerOff)
+    }
+
+    /// Waits until the board wanted to reboot.
+    ///
+    /// # Errors
+    /// It switched itself off, or goes on beyond [`deadline::END`].
+    pub fn expect_reboot(&mut self) -> Result<()> {
+        self.expect_end(&End::Reboot)
+    }
+
+    fn expect_end(&mut self, wanted: &End) -> Result<()> {
+        let found = self.machine.wait_end(deadline::END).map_err(|error| self.console.failure(&error.to_string()))?;
+        // The last words may still be on their way from QEMU's socket.
+        self.console.expect_end(deadline::MONITOR)?;
+        if &found == wanted { Ok(()) } else { Err(self.console.failure(&format!("the board ended with {found:?}, not {wanted:?}"))) }
+    }
+}
+
+/// The pouch binary as PID 1 of new namespaces on this machine; wants root.
+pub struct Namespace {
+    child: Child,
+    console: Serial,
+}
+
+/// How a [`Namespace`] is started.
+#[derive(Clone, Debug, Default)]
+pub struct NamespaceOptions {
+    /// What /proc/cmdline says inside.
+    pub words: String,
+    /// A command put before the whole: strace with its injections.
+    pub wrapper: Vec<String>,
+}
+
+impl Namespace {
+    /// Starts the x86-64 board's image in namespaces: `tool` is this crate's binary, which prepares the root.
+    ///
+    /// # Errors
+    /// The image is not built, there is no root, or no namespaces to be had.
+    pub fn start(tool: &Path, options: &NamespaceOptions) -> Result<Self> {
+        let image = Board::load(&project_root()?, "qemu-x86_64")?.folder(&project_root()?).join("initramfs.cpio.gz");
+        let (master, name) = pty()?;
+        let slave = std::fs::File::options().read(true).write(true).open(&name)?;
+        let mut words = options.wrapper.clone();
+        let new = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--"];
+        words.extend(new.map(str::to_owned));
+        let (program, arguments) = words.split_first().ok_or_else(|| Error::new("no program"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).arg(tool).arg("bed").arg(image).arg(&name).arg(&options.words);
+        command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
+        // SAFETY: between fork and exec only prctl and setsid are called, which allocate nothing and take no lock.
+        unsafe {
+            command.pre_exec(|| {
+                set_parent_process_death_signal(Some(Signal::KILL))?;
+                // PID 1 has no terminal; the one of whoever runs the tests least of all.
+                setsid()?;
+                Ok(())
+            });
+        }
+        let child = command.spawn().context(|| format!("unable to start {program}"))?;
+        // The slave ends of this process close with the command, so that the line ends with the namespace.
+        drop(command);
+        Ok(Self { child, console: Serial::new("namespace", master)? })
+    }
+
+    /// PID 1's terminal.
+    pub fn serial(&mut self) -> &mut Serial {
+        &mut self.console
+    }
+
+    /// The number that the machine has for the namespace's PID 1.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn init_pid(&self) -> Result<i32> {
+        let mut pid = i32::try_from(self.child.id()).context(|| "a process number")?;
+        // Through wrapper and unshare to the first process that is 1 in a namespace of its own.
+        loop {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context(|| "PID 1 is gone")?;
+            let own = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+            let mut numbers = own.split_whitespace();
+            if numbers.clone().count() > 1 && numbers.next_back() == Some("1") {
+                return Ok(pid);
+            }
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+            pid = children.split_whitespace().next().and_then(|child| child.parse().ok()).ok_or_else(|| Error::new("PID 1 is gone, or not there yet"))?;
+        }
+    }
+
+    /// Sends PID 1 a signal from outside, where none is filtered.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = rustix::process::Pid::from_raw(self.init_pid()?).ok_or_else(|| Error::new("PID 1 is gone"))?;
+        Ok(rustix::process::kill_process(pid, signal)?)
+    }
+
+    /// Waits until PID 1 has ended.
+    ///
+    /// # Errors
+    /// It goes on beyond the deadline, with what the console showed.
+    pub fn expect_end(&mut self, deadline: Deadline) -> Result<ExitStatus> {
+        let limit: Instant = deadline.from_now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= limit {
+                return Err(self.console.failure(&format!("not within {} s: {}", deadline.length().as_secs(), deadline.name)));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already; --kill-child takes the namespace along.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A pty's master and the path of its slave.
+fn pty() -> Result<(OwnedFd, PathBuf)> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let name = ptsname(&master, Vec::new())?;
+    Ok((master, PathBuf::from(name.to_string_lossy().into_owned())))
+}

@@ -6,7 +6,7 @@
 
 use crate::{Context, Error, Result};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// What an entry is, beside its path and mode.
@@ -155,6 +155,45 @@ fn put(out: &mut Vec<u8>, header: ::cpio::newc::Builder, data: &[u8]) -> Result<
     Ok(())
 }
 
+/// Unpacks a gzipped archive of ours below `root`, as the kernel would; device nodes are left out, since the
+/// beds that use this make their own.
+///
+/// # Errors
+/// An archive that can't be read, and the file system's.
+pub fn unpack(packed: &[u8], root: &Path) -> Result<()> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).context(|| "unable to unpack the image")?;
+    let mut rest = bytes.as_slice();
+    // Names of an inode that came without data: the data follows the last of them.
+    let mut waiting: BTreeMap<u32, Vec<std::path::PathBuf>> = BTreeMap::new();
+    loop {
+        let mut reader = ::cpio::NewcReader::new(rest)?;
+        if reader.entry().is_trailer() {
+            return Ok(());
+        }
+        let (entry, mut data) = (reader.entry().clone(), Vec::new());
+        reader.read_to_end(&mut data)?;
+        rest = reader.finish()?;
+        let path = root.join(entry.name());
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(entry.mode() & 0o7777);
+        match entry.mode() & 0o170_000 {
+            DIRECTORY => std::fs::create_dir(&path).and_then(|()| std::fs::set_permissions(&path, permissions)),
+            SYMLINK => std::os::unix::fs::symlink(String::from_utf8_lossy(&data).as_ref(), &path),
+            FILE if entry.nlink() > 1 && data.is_empty() => {
+                waiting.entry(entry.ino()).or_default().push(path.clone());
+                Ok(())
+            }
+            FILE => {
+                let others = waiting.remove(&entry.ino()).unwrap_or_default();
+                let written = std::fs::write(&path, &data).and_then(|()| std::fs::set_permissions(&path, permissions));
+                others.iter().fold(written, |done, other| done.and_then(|()| std::fs::hard_link(&path, other)))
+            }
+            _ => Ok(()),
+        }
+        .context(|| format!("unable to unpack {}", path.display()))?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +223,7 @@ mod tests {
                 return entries;
             }
             let (entry, mut data) = (reader.entry().clone(), Vec::new());
-            std::io::Read::read_to_end(&mut reader, &mut data).unwrap();
+            reader.read_to_end(&mut data).unwrap();
             entries.push((entry, data));
             rest = reader.finish().unwrap();
         }
@@ -208,6 +247,19 @@ mod tests {
         let entries = read(&sample(&[3]).write().unwrap());
         let (node, _) = entries.iter().find(|(entry, _)| entry.name() == "bin/null").unwrap();
         assert_eq!((node.mode(), node.rdev_major(), node.rdev_minor()), (CHARACTER | 0o666, 1, 3));
+    }
+
+    #[test]
+    fn an_unpacked_archive_is_the_tree_that_was_packed() {
+        let folder = std::env::temp_dir().join(format!("pouch-unpack-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let packed = folder.join("packed.gz");
+        sample(&[0, 1, 2, 3]).write_gzip(&packed).unwrap();
+        unpack(&std::fs::read(&packed).unwrap(), &folder).unwrap();
+        assert_eq!(std::fs::read(folder.join("bin/busybox")).unwrap(), b"binary");
+        assert_eq!(std::os::unix::fs::MetadataExt::nlink(&std::fs::metadata(folder.join("bin/copy")).unwrap()), 2);
+        assert_eq!(std::fs::read_link(folder.join("bin/sh")).unwrap(), Path::new("busybox"));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! run downward only:
 //!
 //! - [`bed`] what a scenario gets: a booted board, or the binary in namespaces of this machine
+//! - [`inside`] the first process of such namespaces, before it becomes pouch
 //! - [`scenario`] the runner of the boot tests
 //! - [`console`] `./scripts/boot`: this terminal, or a pipe, as the board's serial port
 //! - [`machine`], [`qmp`] a QEMU that dies with us, and its control socket
@@ -22,6 +23,7 @@ pub mod cpio;
 pub mod deadline;
 pub mod error;
 pub mod image;
+pub mod inside;
 pub mod machine;
 pub mod manifest;
 pub mod modules;

@@ -21,6 +21,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<i32> {
+    if let [command, image, console, words] = arguments
+        && command == "bed"
+    {
+        return pouch_qemu::inside::become_init(image.as_ref(), console.as_ref(), words);
+    }
     let [command, board, rest @ ..] = arguments else { return Err(Error::new(USAGE)) };
     let root = project_root()?;
     let board = Board::load(&root, board)?;

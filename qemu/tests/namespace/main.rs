@@ -1,1 +1,33 @@
-fn main(){}
+//! The binary as PID 1 of namespaces on this machine: what needs no board
+//!
+//! `cargo test -p pouch-qemu --test namespace [FILTER]`, as root, after `./scripts/build`.
+
+mod life;
+
+use pouch_qemu::bed::{Namespace, NamespaceOptions};
+use pouch_qemu::scenario::{Bed, Group, Scenario, run};
+use pouch_qemu::{Result, scenarios};
+use std::process::ExitCode;
+
+/// Starts namespaces; each scenario begins its own, since one costs milliseconds.
+struct Fresh;
+
+impl Fresh {
+    fn start(&self, words: &str) -> Result<Namespace> {
+        self.start_with(&NamespaceOptions { words: words.to_owned(), ..NamespaceOptions::default() })
+    }
+
+    fn start_with(&self, options: &NamespaceOptions) -> Result<Namespace> {
+        Namespace::start(env!("CARGO_BIN_EXE_pouch-qemu").as_ref(), options)
+    }
+}
+
+impl Bed for Fresh {
+    fn discard(&mut self) {}
+}
+
+fn main() -> ExitCode {
+    let scenarios: Vec<Scenario<Fresh>> = scenarios![life::it_comes_up_in_a_pid_namespace, life::poweroff_ends_the_namespace];
+    let group = Group { name: "namespace".to_owned(), bed: Box::new(|| Ok(Fresh)), scenarios };
+    if run(vec![group]) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
