@@ -41,7 +41,8 @@ impl BoardBed {
     pub fn new(name: &str, words: &str) -> Result<Self> {
         let root = project_root()?;
         let board = Board::load(&root, name)?;
-        let options = Options { append: words.to_owned(), kvm: std::env::var_os("POUCH_KVM").is_some(), ..Options::default() };
+        let options =
+            Options { append: words.to_owned(), kvm: std::env::var_os("POUCH_KVM").is_some(), ..Options::default() };
         Ok(Self { root, board, options, running: None })
     }
 
@@ -127,7 +128,11 @@ impl Running {
         let found = self.machine.wait_end(deadline::END).map_err(|error| self.console.failure(&error.to_string()))?;
         // The last words may still be on their way from QEMU's socket.
         self.console.expect_end(deadline::MONITOR)?;
-        if &found == wanted { Ok(()) } else { Err(self.console.failure(&format!("the board ended with {found:?}, not {wanted:?}"))) }
+        if &found == wanted {
+            Ok(())
+        } else {
+            Err(self.console.failure(&format!("the board ended with {found:?}, not {wanted:?}")))
+        }
     }
 }
 
@@ -156,7 +161,8 @@ impl Namespace {
         let (master, name) = pty()?;
         let slave = std::fs::File::options().read(true).write(true).open(&name)?;
         let mut words = options.wrapper.clone();
-        let new = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--"];
+        let new =
+            ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--"];
         words.extend(new.map(str::to_owned));
         let (program, arguments) = words.split_first().ok_or_else(|| Error::new("no program"))?;
         let mut command = Command::new(program);
@@ -197,7 +203,11 @@ impl Namespace {
                 return Ok(pid);
             }
             let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-            pid = children.split_whitespace().next().and_then(|child| child.parse().ok()).ok_or_else(|| Error::new("PID 1 is gone, or not there yet"))?;
+            pid = children
+                .split_whitespace()
+                .next()
+                .and_then(|child| child.parse().ok())
+                .ok_or_else(|| Error::new("PID 1 is gone, or not there yet"))?;
         }
     }
 
@@ -221,7 +231,11 @@ impl Namespace {
                 return Ok(status);
             }
             if Instant::now() >= limit {
-                return Err(self.console.failure(&format!("not within {} s: {}", deadline.length().as_secs(), deadline.name)));
+                return Err(self.console.failure(&format!(
+                    "not within {} s: {}",
+                    deadline.length().as_secs(),
+                    deadline.name
+                )));
             }
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -73,7 +73,8 @@ impl Board {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let (key, value) = line.split_once('=').ok_or_else(|| Error::new(format!("line {number}: not KEY = value")))?;
+            let (key, value) =
+                line.split_once('=').ok_or_else(|| Error::new(format!("line {number}: not KEY = value")))?;
             if keys.insert(key.trim().to_owned(), value.trim().to_owned()).is_some() {
                 return Err(Error::new(format!("line {number}: {} stands twice", key.trim())));
             }
@@ -168,7 +169,8 @@ mod tests {
         assert!(error.contains("turbo"), "{error}");
         let error = Board::parse("b", &good().replace("memory ", "# memory ")).unwrap_err().to_string();
         assert!(error.contains("memory is missing"), "{error}");
-        let error = Board::parse("b", &good().replace("vts            = yes", "vts = perhaps")).unwrap_err().to_string();
+        let error =
+            Board::parse("b", &good().replace("vts            = yes", "vts = perhaps")).unwrap_err().to_string();
         assert!(error.contains("vts is yes or no"), "{error}");
     }
 

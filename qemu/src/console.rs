@@ -134,18 +134,19 @@ fn scripted(board: &Board, mut machine: Machine) -> Result<i32> {
 
 fn type_all(serial: &mut Serial, machine: &mut Machine, shown: &mut Shown, limit: Instant) -> Result<()> {
     let mut lines = std::io::stdin().lock().lines();
-    let mut watch = |serial: &Serial, machine: &mut Machine, deadline: Instant, ready: &dyn Fn(&str) -> bool| -> Result<bool> {
-        loop {
-            shown.show(serial)?;
-            if ready(&serial.rest()) {
-                return Ok(true);
+    let mut watch =
+        |serial: &Serial, machine: &mut Machine, deadline: Instant, ready: &dyn Fn(&str) -> bool| -> Result<bool> {
+            loop {
+                shown.show(serial)?;
+                if ready(&serial.rest()) {
+                    return Ok(true);
+                }
+                if machine.ended()?.is_some() || panicked(serial) || Instant::now() >= deadline {
+                    return Ok(false);
+                }
+                std::thread::sleep(Duration::from_millis(20));
             }
-            if machine.ended()?.is_some() || panicked(serial) || Instant::now() >= deadline {
-                return Ok(false);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    };
+        };
     let offered = |text: &str| text.contains("ress Enter") || screen::at_prompt(text);
     if !watch(serial, machine, limit, &offered)? {
         return Ok(());
@@ -191,7 +192,11 @@ fn wait_off(serial: &Serial, machine: &mut Machine, shown: &mut Shown, limit: In
             return ended.or_else(|_| machine.qmp.quit().map(|()| End::PowerOff));
         }
         if Instant::now() >= limit {
-            return Err(Error::new(format!("not within {} s: {} (POUCH_BOOT_TIMEOUT sets the limit)", whole.length().as_secs(), whole.name)));
+            return Err(Error::new(format!(
+                "not within {} s: {} (POUCH_BOOT_TIMEOUT sets the limit)",
+                whole.length().as_secs(),
+                whole.name
+            )));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

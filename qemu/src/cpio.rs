@@ -117,12 +117,19 @@ impl Archive {
             match &entry.kind {
                 Kind::Directory => put(&mut out, header.nlink(2).mode(DIRECTORY | entry.mode), &[])?,
                 Kind::Symlink(target) => put(&mut out, header.mode(SYMLINK | 0o777), target.as_bytes())?,
-                Kind::Character(major, minor) => put(&mut out, header.mode(CHARACTER | entry.mode).rdev_major(*major).rdev_minor(*minor), &[])?,
-                Kind::Block(major, minor) => put(&mut out, header.mode(BLOCK | entry.mode).rdev_major(*major).rdev_minor(*minor), &[])?,
+                Kind::Character(major, minor) => {
+                    put(&mut out, header.mode(CHARACTER | entry.mode).rdev_major(*major).rdev_minor(*minor), &[])?
+                }
+                Kind::Block(major, minor) => {
+                    put(&mut out, header.mode(BLOCK | entry.mode).rdev_major(*major).rdev_minor(*minor), &[])?
+                }
                 Kind::File(_) | Kind::HardLink(_) => {
-                    let file = if let Kind::HardLink(target) = &entry.kind { target.trim_start_matches('/') } else { path };
+                    let file =
+                        if let Kind::HardLink(target) = &entry.kind { target.trim_start_matches('/') } else { path };
                     let Some(Entry { mode, kind: Kind::File(data) }) = self.entries.get(file) else {
-                        return Err(Error::new(format!("unable to link '{path}' to '{file}': no such file in the image")));
+                        return Err(Error::new(format!(
+                            "unable to link '{path}' to '{file}': no such file in the image"
+                        )));
                     };
                     let (inode, links, last) = groups.get(file).copied().unwrap_or((number, 1, path));
                     let data = if last == path { data.as_slice() } else { &[] };
@@ -237,7 +244,8 @@ mod tests {
     #[test]
     fn hard_links_share_an_inode_and_the_last_one_has_the_data() {
         let entries = read(&sample(&[0, 1, 2, 3]).write().unwrap());
-        let [first, last] = ["bin/busybox", "bin/copy"].map(|name| entries.iter().find(|(entry, _)| entry.name() == name).unwrap());
+        let [first, last] =
+            ["bin/busybox", "bin/copy"].map(|name| entries.iter().find(|(entry, _)| entry.name() == name).unwrap());
         assert_eq!((first.0.ino(), first.0.nlink(), last.0.mode()), (last.0.ino(), 2, FILE | 0o755));
         assert_eq!((first.1.as_slice(), last.1.as_slice()), (b"".as_slice(), b"binary".as_slice()));
     }

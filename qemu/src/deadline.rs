@@ -32,7 +32,11 @@ pub const MONITOR: Deadline = Deadline { name: "QEMU's monitor answers", seconds
 pub const HEAVY: Deadline = Deadline { name: "the heavy work is done", seconds: 240 };
 
 static SCALE: LazyLock<f64> = LazyLock::new(|| {
-    std::env::var("POUCH_DEADLINE_SCALE").ok().and_then(|text| text.parse().ok()).filter(|&scale| scale > 0.0).unwrap_or(1.0)
+    std::env::var("POUCH_DEADLINE_SCALE")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|&scale| scale > 0.0)
+        .unwrap_or(1.0)
 });
 
 impl Deadline {

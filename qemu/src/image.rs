@@ -39,7 +39,12 @@ pub fn pack(root: &Path, board: &Board, parts: &Parts) -> Result<String> {
         copy(&find(&parts.kernel_tree, dtb)?, &folder.join("board.dtb"))?;
     }
     replace(&folder.join("cmdline"), format!("{}\n", board.words).as_bytes())?;
-    Ok(format!("{}: initramfs.cpio.gz {} KiB with {count} modules, kernel {}", board.name, size / 1024, kernel.display()))
+    Ok(format!(
+        "{}: initramfs.cpio.gz {} KiB with {count} modules, kernel {}",
+        board.name,
+        size / 1024,
+        kernel.display()
+    ))
 }
 
 /// The image's tree, and how many modules are in it.
@@ -57,7 +62,9 @@ pub fn archive(root: &Path, board: &Board, parts: &Parts) -> Result<(Archive, us
             Line::Dir(path, mode) => archive.add(&path, mode, Kind::Directory)?,
             Line::File(path, mode, name) => archive.add(&path, mode, Kind::File(read(&source.join(name))?))?,
             Line::Program(path, mode, name) => {
-                let file = parts.programs.get(&name).ok_or_else(|| Error::new(format!("the manifest wants the program {name}, and it was not given")))?;
+                let file = parts.programs.get(&name).ok_or_else(|| {
+                    Error::new(format!("the manifest wants the program {name}, and it was not given"))
+                })?;
                 archive.add(&path, mode, Kind::File(read(file)?))?;
             }
             Line::Link(path, target) => archive.add(&path, 0o777, Kind::Symlink(target))?,

@@ -12,7 +12,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Devices of the machine that a program may expect: name, major, minor.
-const DEVICES: [(&str, u32, u32); 6] = [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+const DEVICES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// Prepares the root and becomes /init in it; only returns to say why not.
 ///
@@ -23,7 +24,8 @@ pub fn become_init(image: &Path, console: &Path, words: &str) -> Result<i32> {
         return Err(Error::new("`bed` is what the tests start as PID 1 of a namespace"));
     }
     let packed = std::fs::read(image).context(|| format!("unable to read {} (./scripts/build)", image.display()))?;
-    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).context(|| "unable to make mounts private")?;
+    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
+        .context(|| "unable to make mounts private")?;
     // Any folder will do: the mount over it is seen in this namespace alone.
     let root = Path::new("/mnt");
     mount("pouch-bed", root, c"tmpfs", MountFlags::empty(), None).context(|| "unable to mount the root")?;
@@ -31,7 +33,8 @@ pub fn become_init(image: &Path, console: &Path, words: &str) -> Result<i32> {
     let dev = root.join("dev");
     mount("pouch-dev", &dev, c"tmpfs", MountFlags::NOSUID, None).context(|| "unable to mount /dev")?;
     for (name, major, minor) in DEVICES {
-        mknodat(CWD, dev.join(name), FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor)).context(|| format!("unable to make {name}"))?;
+        mknodat(CWD, dev.join(name), FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))
+            .context(|| format!("unable to make {name}"))?;
     }
     std::fs::write(dev.join("console"), "")?;
     mount_bind(console, dev.join("console")).context(|| "unable to bind the console")?;

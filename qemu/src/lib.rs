@@ -9,11 +9,15 @@
 //! - [`console`] `./scripts/boot`: this terminal, or a pipe, as the board's serial port
 //! - [`machine`], [`qmp`] a QEMU that dies with us, and its control socket
 //! - [`serial`], [`screen`] the expect-style driver, and how terminal output becomes comparable text
+//! - [`listener`] the thread that reads a line, so that no board waits for a test
 //! - [`terminal`] the operator's terminal, raw and back
 //! - [`image`], [`manifest`], [`modules`], [`cpio`] from board and manifest to `initramfs.cpio.gz`
 //! - [`board`] one board's description
 //! - [`deadline`], [`error`] what the rest reports with
-#![allow(clippy::indexing_slicing, reason = "a wrong index on the workstation is a bug with a backtrace, not a dead board")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a wrong index on the workstation is a bug with a backtrace, not a dead board"
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod bed;
@@ -24,6 +28,7 @@ pub mod deadline;
 pub mod error;
 pub mod image;
 pub mod inside;
+pub mod listener;
 pub mod machine;
 pub mod manifest;
 pub mod modules;

@@ -54,7 +54,10 @@ impl Machine {
     /// # Errors
     /// Files that were not built, a QEMU that is not there or does not come up.
     pub fn start(board: &Board, folder: &Path, options: &Options) -> Result<Self> {
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).context(|| format!("{} is not built ({name}): ./scripts/build {}", board.name, board.name));
+        let read = |name: &str| {
+            std::fs::read_to_string(folder.join(name))
+                .context(|| format!("{} is not built ({name}): ./scripts/build {}", board.name, board.name))
+        };
         let words = format!("{} {}", read("cmdline")?.trim(), options.append);
         let mut command = Command::new(&board.qemu);
         command.args(["-machine", &board.machine, "-smp", &board.smp.to_string(), "-m", &board.memory]);
@@ -76,12 +79,22 @@ impl Machine {
         let (mut serials, mut given) = (Vec::new(), Vec::new());
         for number in 0..board.serials {
             let (ours, theirs) = UnixStream::pair()?;
-            command.args(["-chardev", &format!("socket,id=serial{number},fd={}", theirs.as_raw_fd()), "-serial", &format!("chardev:serial{number}")]);
+            command.args([
+                "-chardev",
+                &format!("socket,id=serial{number},fd={}", theirs.as_raw_fd()),
+                "-serial",
+                &format!("chardev:serial{number}"),
+            ]);
             serials.push(Some(OwnedFd::from(ours)));
             given.push(theirs);
         }
         let (qmp, theirs) = UnixStream::pair()?;
-        command.args(["-chardev", &format!("socket,id=qmp,fd={}", theirs.as_raw_fd()), "-mon", "chardev=qmp,mode=control"]);
+        command.args([
+            "-chardev",
+            &format!("socket,id=qmp,fd={}", theirs.as_raw_fd()),
+            "-mon",
+            "chardev=qmp,mode=control",
+        ]);
         given.push(theirs);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let given = std::sync::Arc::new(given);
@@ -113,7 +126,10 @@ impl Machine {
     /// # Errors
     /// The board has no such port, or it was taken.
     pub fn take_serial(&mut self, number: usize) -> Result<OwnedFd> {
-        self.serials.get_mut(number).and_then(Option::take).ok_or_else(|| Error::new(format!("serial port {number} is not there, or taken")))
+        self.serials
+            .get_mut(number)
+            .and_then(Option::take)
+            .ok_or_else(|| Error::new(format!("serial port {number} is not there, or taken")))
     }
 
     /// QEMU's process number.

@@ -83,13 +83,16 @@ mod tests {
     #[test]
     fn lines_become_entries_in_their_order() {
         let lines = parse("# image\n\ndir /bin 755\nprogram /init 755 pouch\nnode /dev/null 666 c 1 3\nlinks applets /bin/busybox /srv/web/\nmodules\n").unwrap();
-        assert_eq!(lines, [
-            Line::Dir("/bin".into(), 0o755),
-            Line::Program("/init".into(), 0o755, "pouch".into()),
-            Line::Node("/dev/null".into(), 0o666, false, 1, 3),
-            Line::Links("applets".into(), "/bin/busybox".into(), "srv/web".into()),
-            Line::Modules,
-        ]);
+        assert_eq!(
+            lines,
+            [
+                Line::Dir("/bin".into(), 0o755),
+                Line::Program("/init".into(), 0o755, "pouch".into()),
+                Line::Node("/dev/null".into(), 0o666, false, 1, 3),
+                Line::Links("applets".into(), "/bin/busybox".into(), "srv/web".into()),
+                Line::Modules,
+            ]
+        );
     }
 
     #[test]

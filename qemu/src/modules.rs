@@ -33,7 +33,8 @@ impl Modules {
     pub fn parse(dep: &str, builtin: &str) -> Result<Self> {
         let mut modules = Self { builtin: builtin.lines().map(name_of).collect(), ..Self::default() };
         for line in dep.lines() {
-            let (path, needs) = line.split_once(':').ok_or_else(|| Error::new(format!("modules.dep: no colon in '{line}'")))?;
+            let (path, needs) =
+                line.split_once(':').ok_or_else(|| Error::new(format!("modules.dep: no colon in '{line}'")))?;
             modules.names.insert(name_of(path), path.to_owned());
             modules.needs.insert(path.to_owned(), needs.split_whitespace().map(str::to_owned).collect());
         }
@@ -77,7 +78,10 @@ impl Modules {
 /// None there, or more than one: a guess would boot with modules that don't fit.
 pub fn version_folder(tree: &Path) -> Result<PathBuf> {
     let candidates = ["lib/modules", "usr/lib/modules"].map(|part| tree.join(part));
-    let folder = candidates.iter().find(|folder| folder.is_dir()).ok_or_else(|| Error::new(format!("no lib/modules in {}", tree.display())))?;
+    let folder = candidates
+        .iter()
+        .find(|folder| folder.is_dir())
+        .ok_or_else(|| Error::new(format!("no lib/modules in {}", tree.display())))?;
     let mut versions = std::fs::read_dir(folder)?.collect::<std::io::Result<Vec<_>>>()?;
     match (versions.pop(), versions.is_empty()) {
         (Some(version), true) => Ok(version.path()),
@@ -91,7 +95,9 @@ pub fn version_folder(tree: &Path) -> Result<PathBuf> {
 /// A module that is not there, files that can't be read.
 pub fn pack(archive: &mut Archive, tree: &Path, names: &[String]) -> Result<usize> {
     let folder = version_folder(tree)?;
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).context(|| format!("unable to read {name} in {}", folder.display()));
+    let read = |name: &str| {
+        std::fs::read_to_string(folder.join(name)).context(|| format!("unable to read {name} in {}", folder.display()))
+    };
     let modules = Modules::parse(&read("modules.dep")?, &read("modules.builtin")?)?;
     let paths = modules.resolve(names)?;
     let version = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -124,7 +130,10 @@ mod tests {
     #[test]
     fn what_a_module_needs_comes_with_it() {
         let paths = modules().resolve(&["bridge"]).unwrap();
-        assert_eq!(paths.into_iter().collect::<Vec<_>>(), ["kernel/net/802/stp.ko", "kernel/net/bridge/bridge.ko", "kernel/net/llc/llc.ko"]);
+        assert_eq!(
+            paths.into_iter().collect::<Vec<_>>(),
+            ["kernel/net/802/stp.ko", "kernel/net/bridge/bridge.ko", "kernel/net/llc/llc.ko"]
+        );
     }
 
     #[test]

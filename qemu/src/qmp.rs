@@ -31,7 +31,9 @@ impl Qmp {
         let theirs = Arc::clone(&events);
         std::thread::spawn(move || {
             for line in reader.lines() {
-                let Ok(value) = line.and_then(|line| serde_json::from_str::<Value>(&line).map_err(Into::into)) else { return };
+                let Ok(value) = line.and_then(|line| serde_json::from_str::<Value>(&line).map_err(Into::into)) else {
+                    return;
+                };
                 if value.get("event").is_some() {
                     theirs.lock().unwrap_or_else(PoisonError::into_inner).push(value);
                 } else if sender.send(value).is_err() {
@@ -46,7 +48,9 @@ impl Qmp {
     }
 
     fn answer(&self) -> Result<Value> {
-        self.answers.recv_timeout(deadline::MONITOR.length()).map_err(|_| Error::new(format!("not within the limit: {}", deadline::MONITOR.name)))
+        self.answers
+            .recv_timeout(deadline::MONITOR.length())
+            .map_err(|_| Error::new(format!("not within the limit: {}", deadline::MONITOR.name)))
     }
 
     /// Executes one command.

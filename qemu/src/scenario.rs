@@ -67,7 +67,11 @@ impl Wanted {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.filters.is_empty() || self.filters.iter().any(|filter| if self.exact { name == filter } else { name.contains(filter.as_str()) })
+        self.filters.is_empty()
+            || self
+                .filters
+                .iter()
+                .any(|filter| if self.exact { name == filter } else { name.contains(filter.as_str()) })
     }
 }
 
@@ -135,7 +139,8 @@ fn run_group<B: Bed>(group: Group<B>, tally: &Mutex<Tally>) {
         let name = format!("{}::{scenario}", group.name);
         let start = Instant::now();
         let result = match &mut bed {
-            Ok(bed) => catch_unwind(AssertUnwindSafe(|| function(bed))).unwrap_or_else(|_| Err(Error::new("the scenario panicked"))),
+            Ok(bed) => catch_unwind(AssertUnwindSafe(|| function(bed)))
+                .unwrap_or_else(|_| Err(Error::new("the scenario panicked"))),
             Err(error) => Err(Error::new(error.to_string())),
         };
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);

@@ -52,11 +52,7 @@ impl Screen {
 
     fn plain(&mut self, byte: u8) {
         match byte {
-            0x08 => {
-                if !self.text.ends_with('\n') {
-                    self.text.pop();
-                }
-            }
+            0x08 if !self.text.ends_with('\n') => drop(self.text.pop()),
             b'\n' | b'\t' | 0x20..=0x7e => {
                 self.partial.clear();
                 self.text.push(char::from(byte));

@@ -5,15 +5,13 @@
 //! shows what the terminal showed.
 
 use crate::deadline::{self, Deadline};
-use crate::screen::{self, Screen};
+use crate::listener::Listener;
+use crate::screen;
 use crate::{Error, Result};
 use regex_lite::Regex;
-use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the kernel says last.
@@ -23,21 +21,8 @@ const PANIC: &str = "Kernel panic - not syncing";
 pub struct Serial {
     name: String,
     line: File,
-    shared: Arc<Shared>,
+    heard: Listener,
     cursor: usize,
-}
-
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-    paused: AtomicBool,
-    closed: AtomicBool,
-}
-
-#[derive(Default)]
-struct State {
-    screen: Screen,
-    ended: bool,
 }
 
 impl Serial {
@@ -47,14 +32,8 @@ impl Serial {
     /// The descriptor can't be duplicated for the reading thread.
     pub fn new(name: impl Into<String>, line: OwnedFd) -> Result<Self> {
         let line = File::from(line);
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), paused: AtomicBool::new(false), closed: AtomicBool::new(false) });
-        let (reader, theirs) = (line.try_clone()?, Arc::clone(&shared));
-        std::thread::spawn(move || read_all(reader, &theirs));
-        Ok(Self { name: name.into(), line, shared, cursor: 0 })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let heard = Listener::new(line.try_clone()?);
+        Ok(Self { name: name.into(), line, heard, cursor: 0 })
     }
 
     /// Sends bytes as they are and waits for nothing.
@@ -80,8 +59,13 @@ impl Serial {
             self.send(piece.as_bytes())?;
             let start = Instant::now();
             self.wait(deadline::ECHO, &format!("echo of '{line}'"), |text| {
-                screen::find_echo(text, &piece)
-                    .or_else(|| if start.elapsed() > deadline::WHOLE_ECHO.length() { screen::find_scattered(text, &piece) } else { None })
+                screen::find_echo(text, &piece).or_else(|| {
+                    if start.elapsed() > deadline::WHOLE_ECHO.length() {
+                        screen::find_scattered(text, &piece)
+                    } else {
+                        None
+                    }
+                })
             })?;
         }
         self.send(b"\r")
@@ -111,10 +95,13 @@ impl Serial {
     pub fn expect_pattern(&mut self, pattern: &str) -> Result<Vec<String>> {
         let regex = Regex::new(pattern).map_err(|error| Error::new(format!("pattern {pattern}: {error}")))?;
         let start = self.cursor;
-        let end = self.wait(deadline::ANSWER, &format!("/{pattern}/"), |shown| regex.find(shown).map(|found| found.end()))?;
-        let state = self.state();
+        let end =
+            self.wait(deadline::ANSWER, &format!("/{pattern}/"), |shown| regex.find(shown).map(|found| found.end()))?;
+        let state = self.heard.lock();
         let shown = state.screen.text().get(start..end).unwrap_or_default();
-        let groups = regex.captures(shown).map(|groups| groups.iter().map(|group| group.map_or("", |group| group.as_str()).to_owned()).collect());
+        let groups = regex
+            .captures(shown)
+            .map(|groups| groups.iter().map(|group| group.map_or("", |group| group.as_str()).to_owned()).collect());
         Ok(groups.unwrap_or_default())
     }
 
@@ -179,7 +166,9 @@ impl Serial {
     /// As [`Serial::run`].
     pub fn run_status(&mut self, command: &str) -> Result<(String, i32)> {
         let answer = self.run_within(deadline::HEAVY, &format!("{command}; echo \"<$?>\""))?;
-        let split = answer.rsplit_once('<').and_then(|(answer, status)| Some((answer, status.trim().strip_suffix('>')?.parse().ok()?)));
+        let split = answer
+            .rsplit_once('<')
+            .and_then(|(answer, status)| Some((answer, status.trim().strip_suffix('>')?.parse().ok()?)));
         let (answer, status) = split.ok_or_else(|| self.failure(&format!("no status after '{command}'")))?;
         Ok((answer.trim_end_matches('\n').to_owned(), status))
     }
@@ -201,13 +190,13 @@ impl Serial {
     /// It stays beyond the deadline.
     pub fn expect_end(&mut self, deadline: Deadline) -> Result<()> {
         let limit = deadline.from_now();
-        let mut state = self.state();
+        let mut state = self.heard.lock();
         while !state.ended {
             if Instant::now() >= limit {
                 drop(state);
                 return Err(self.late(deadline, "the end of the line"));
             }
-            state = self.pause_on(state);
+            state = self.heard.wait(state);
         }
         Ok(())
     }
@@ -218,20 +207,20 @@ impl Serial {
     /// The line is never quiet within [`deadline::ANSWER`].
     pub fn settle(&mut self, quiet: Duration) -> Result<&mut Self> {
         let limit = deadline::ANSWER.from_now();
-        let mut length = self.state().screen.raw().len();
+        let mut length = self.heard.lock().screen.raw().len();
         let mut since = Instant::now();
         while since.elapsed() < quiet {
             if Instant::now() >= limit {
                 return Err(self.late(deadline::ANSWER, "quiet"));
             }
-            let state = self.state();
-            let state = self.pause_on(state);
+            let state = self.heard.lock();
+            let state = self.heard.wait(state);
             if state.screen.raw().len() != length {
                 length = state.screen.raw().len();
                 since = Instant::now();
             }
         }
-        let end = self.state().screen.text().len();
+        let end = self.heard.lock().screen.text().len();
         self.cursor = end;
         Ok(self)
     }
@@ -251,27 +240,22 @@ impl Serial {
     /// Every byte that came.
     #[must_use]
     pub fn raw(&self) -> Vec<u8> {
-        self.state().screen.raw().to_vec()
+        self.heard.lock().screen.raw().to_vec()
     }
 
     /// Stops or resumes reading: a line whose other end nobody reads stalls, as with flow control.
     pub fn stop_reading(&self, stopped: bool) {
-        self.shared.paused.store(stopped, Ordering::SeqCst);
+        self.heard.stop(stopped);
     }
 
     fn text_after(&self, at: usize) -> String {
-        self.state().screen.text().get(at..).unwrap_or_default().to_owned()
-    }
-
-    fn pause_on<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        // Woken by output; the time bounds how late a deadline is noticed.
-        self.shared.changed.wait_timeout(state, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner).0
+        self.heard.lock().screen.text().get(at..).unwrap_or_default().to_owned()
     }
 
     /// Waits until `found` says where in the text after the cursor it ends, and moves the cursor there.
     fn wait(&mut self, deadline: Deadline, what: &str, found: impl Fn(&str) -> Option<usize>) -> Result<usize> {
         let limit = deadline.from_now();
-        let mut state = self.state();
+        let mut state = self.heard.lock();
         let length = loop {
             // A backspace can take back what lies before the cursor.
             let shown = state.screen.text().get(self.cursor..).unwrap_or_default();
@@ -286,7 +270,7 @@ impl Serial {
                 drop(state);
                 return Err(self.late(deadline, what));
             } else {
-                state = self.pause_on(state);
+                state = self.heard.wait(state);
                 continue;
             };
             drop(state);
@@ -309,50 +293,17 @@ impl Serial {
         let (before, after) = (text.get(..cursor).unwrap_or(&text), text.get(cursor..).unwrap_or_default());
         let skip = before.lines().count().saturating_sub(40);
         let before: String = before.split_inclusive('\n').skip(skip).collect();
-        Error::new(format!("{}: {reason}\n--- transcript ---\n{before}\u{25b8}{after}\n--- end of transcript ---", self.name))
-    }
-}
-
-impl Drop for Serial {
-    fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::SeqCst);
-    }
-}
-
-fn read_all(mut reader: File, shared: &Shared) {
-    let mut buffer = [0; 4096];
-    loop {
-        let mut fds = [PollFd::new(&reader, PollFlags::IN)];
-        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-        let ready = !shared.paused.load(Ordering::SeqCst) && poll(&mut fds, Some(&timeout)).is_ok_and(|count| count > 0);
-        if shared.closed.load(Ordering::SeqCst) {
-            return;
-        }
-        if !ready {
-            if shared.paused.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            continue;
-        }
-        let count = match reader.read(&mut buffer) {
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            // A pty whose other side closed says EIO, a socket whose peer died ECONNRESET: the end, either way.
-            Err(_) => 0,
-        };
-        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.screen.feed(buffer.get(..count).unwrap_or_default());
-        state.ended = count == 0;
-        shared.changed.notify_all();
-        if count == 0 {
-            return;
-        }
+        Error::new(format!(
+            "{}: {reason}\n--- transcript ---\n{before}\u{25b8}{after}\n--- end of transcript ---",
+            self.name
+        ))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
     use std::os::unix::net::UnixStream;
 
     fn pair() -> (Serial, UnixStream) {

@@ -19,7 +19,9 @@ global_asm!(".globl _start", "_start:", "mov r0, sp", "bic sp, sp, #7", "bl {mai
 pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
     let answer;
     // SAFETY: the caller answers for the arguments; rcx and r11 are what the instruction clobbers.
-    unsafe { asm!("syscall", inlateout("rax") number as usize => answer, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], lateout("rcx") _, lateout("r11") _, options(nostack)) };
+    unsafe {
+        asm!("syscall", inlateout("rax") number as usize => answer, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], lateout("rcx") _, lateout("r11") _, options(nostack))
+    };
     answer
 }
 
@@ -31,7 +33,9 @@ pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
 pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
     let answer;
     // SAFETY: the caller answers for the arguments; the kernel keeps every register but x0.
-    unsafe { asm!("svc 0", in("x8") number as usize, inlateout("x0") a[0] => answer, in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], options(nostack)) };
+    unsafe {
+        asm!("svc 0", in("x8") number as usize, inlateout("x0") a[0] => answer, in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], options(nostack))
+    };
     answer
 }
 

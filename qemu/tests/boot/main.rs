@@ -22,7 +22,12 @@ struct Boot {
 const EVERY: fn(&Board) -> bool = |_| true;
 
 fn boots() -> Vec<Boot> {
-    vec![Boot { name: "prompt", words: "", wants: EVERY, scenarios: scenarios![prompt::the_board_boots_to_a_prompt, prompt::poweroff_switches_the_board_off] }]
+    vec![Boot {
+        name: "prompt",
+        words: "",
+        wants: EVERY,
+        scenarios: scenarios![prompt::the_board_boots_to_a_prompt, prompt::poweroff_switches_the_board_off],
+    }]
 }
 
 fn groups() -> Result<Vec<Group<BoardBed>>> {
@@ -49,7 +54,11 @@ fn groups() -> Result<Vec<Group<BoardBed>>> {
         for name in &boards {
             if (boot.wants)(&Board::load(&root, name)?) {
                 let (board, words) = (name.clone(), boot.words);
-                groups.push(Group { name: format!("{name}::{}", boot.name), bed: Box::new(move || BoardBed::new(&board, words)), scenarios: boot.scenarios.clone() });
+                groups.push(Group {
+                    name: format!("{name}::{}", boot.name),
+                    bed: Box::new(move || BoardBed::new(&board, words)),
+                    scenarios: boot.scenarios.clone(),
+                });
             }
         }
     }

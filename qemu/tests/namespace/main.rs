@@ -27,7 +27,8 @@ impl Bed for Fresh {
 }
 
 fn main() -> ExitCode {
-    let scenarios: Vec<Scenario<Fresh>> = scenarios![life::it_comes_up_in_a_pid_namespace, life::poweroff_ends_the_namespace];
+    let scenarios: Vec<Scenario<Fresh>> =
+        scenarios![life::it_comes_up_in_a_pid_namespace, life::poweroff_ends_the_namespace];
     let group = Group { name: "namespace".to_owned(), bed: Box::new(|| Ok(Fresh)), scenarios };
     if run(vec![group]) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
