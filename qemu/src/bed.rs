@@ -31,6 +31,7 @@ pub struct BoardBed {
 pub struct Running {
     machine: Machine,
     console: Serial,
+    cuts_power: bool,
 }
 
 impl BoardBed {
@@ -79,7 +80,7 @@ impl BoardBed {
         self.running = None;
         let mut machine = Machine::start(&self.board, &self.board.folder(&self.root), &self.options)?;
         let console = Serial::new(self.board.name.clone(), machine.take_serial(self.board.console_serial)?)?;
-        Ok(self.running.insert(Running { machine, console }))
+        Ok(self.running.insert(Running { machine, console, cuts_power: self.board.poweroff }))
     }
 }
 
@@ -113,7 +114,7 @@ impl Running {
     /// # Errors
     /// It rebooted, or goes on beyond [`deadline::END`], with what the console showed.
     pub fn expect_power_off(&mut self) -> Result<()> {
-        self.expect_end(&End::PowerOff)
+        if self.cuts_power { self.expect_end(&End::PowerOff) } else { self.expect_halt() }
     }
 
     /// Waits until the board wanted to reboot.
@@ -122,6 +123,14 @@ impl Running {
     /// It switched itself off, or goes on beyond [`deadline::END`].
     pub fn expect_reboot(&mut self) -> Result<()> {
         self.expect_end(&End::Reboot)
+    }
+
+    /// Waits until the kernel has stopped without switching anything off.
+    ///
+    /// # Errors
+    /// It does not within [`deadline::END`].
+    pub fn expect_halt(&mut self) -> Result<()> {
+        self.console.expect_within(deadline::END, "reboot: System halted").map(drop)
     }
 
     fn expect_end(&mut self, wanted: &End) -> Result<()> {

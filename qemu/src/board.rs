@@ -46,10 +46,21 @@ pub struct Board {
     pub words: String,
     /// Modules in the image, with what they need.
     pub modules: Vec<String>,
+    /// Who loads the kernel from a card.
+    pub loader: Loader,
+}
+
+/// Who loads the kernel from a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loader {
+    /// U-Boot, which runs `boot.scr`.
+    UBoot,
+    /// The Raspberry Pi's firmware, which reads `config.txt`.
+    RaspberryPi,
 }
 
 /// Keys that only the scripts read.
-const SCRIPT_KEYS: [&str; 5] = ["debian", "kernel_package", "busybox_package", "qemu_package", "image"];
+const SCRIPT_KEYS: [&str; 5] = ["debian", "kernel_package", "busybox_package", "qemu_package", "dtb_overlay"];
 
 impl Board {
     /// Reads `root/board/NAME/board.conf`.
@@ -101,6 +112,11 @@ impl Board {
             vts: yes(&take("vts")?, "vts")?,
             poweroff: yes(&take("poweroff")?, "poweroff")?,
             words: take("words")?,
+            loader: match take("loader")?.as_str() {
+                "u-boot" => Loader::UBoot,
+                "raspberrypi" => Loader::RaspberryPi,
+                other => return Err(Error::new(format!("loader is u-boot or raspberrypi, not {other}"))),
+            },
             modules: take("modules")?.split_whitespace().map(str::to_owned).collect(),
         };
         if let Some(key) = keys.keys().next() {

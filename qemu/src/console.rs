@@ -141,7 +141,7 @@ fn type_all(serial: &mut Serial, machine: &mut Machine, shown: &mut Shown, limit
                 if ready(&serial.rest()) {
                     return Ok(true);
                 }
-                if machine.ended()?.is_some() || panicked(serial) || Instant::now() >= deadline {
+                if over(serial, machine)? || Instant::now() >= deadline {
                     return Ok(false);
                 }
                 std::thread::sleep(Duration::from_millis(20));
@@ -160,16 +160,27 @@ fn type_all(serial: &mut Serial, machine: &mut Machine, shown: &mut Shown, limit
     while let Some(line) = lines.next().transpose()? {
         if let Err(error) = serial.type_line(&line) {
             // The board went off under the line: how it ended is the answer then.
-            return if machine.ended()?.is_some() { Ok(()) } else { Err(error) };
+            return if over(serial, machine)? { Ok(()) } else { Err(error) };
         }
         if !watch(serial, machine, NEXT_PROMPT.from_now().min(limit), &screen::at_prompt)? {
-            if machine.ended()?.is_some() || panicked(serial) {
+            if over(serial, machine)? {
                 return Ok(());
             }
             eprintln!("pouch: no prompt within {} s after '{line}'; typing on", NEXT_PROMPT.length().as_secs());
         }
     }
     Ok(())
+}
+
+/// Nobody is there to type to any more: QEMU ended, or the kernel did.
+fn over(serial: &Serial, machine: &mut Machine) -> Result<bool> {
+    Ok(machine.ended()?.is_some() || panicked(serial) || halted(&serial.transcript()))
+}
+
+/// What the kernel says last where the power can't be cut, and on halt.
+#[must_use]
+pub fn halted(text: &str) -> bool {
+    HALTED.iter().any(|word| text.contains(word))
 }
 
 fn panicked(serial: &Serial) -> bool {
@@ -186,7 +197,7 @@ fn wait_off(serial: &Serial, machine: &mut Machine, shown: &mut Shown, limit: In
         if panicked(serial) {
             return Err(Error::new("the board's kernel panicked"));
         }
-        if HALTED.iter().any(|word| text.contains(word)) {
+        if halted(&text) {
             // Where the power can be cut, QEMU ends within moments; where not, this is as off as it gets.
             let ended = machine.wait_end(Deadline { name: "QEMU ends after the kernel did", seconds: 3 });
             return ended.or_else(|_| machine.qmp.quit().map(|()| End::PowerOff));

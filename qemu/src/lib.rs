@@ -12,6 +12,7 @@
 //! - [`listener`] the thread that reads a line, so that no board waits for a test
 //! - [`terminal`] the operator's terminal, raw and back
 //! - [`image`], [`manifest`], [`modules`], [`cpio`] from board and manifest to `initramfs.cpio.gz`
+//! - [`card`] what goes on a card: partition table, FAT, loader's files
 //! - [`board`] one board's description
 //! - [`deadline`], [`error`] what the rest reports with
 #![allow(
@@ -22,6 +23,7 @@
 
 pub mod bed;
 pub mod board;
+pub mod card;
 pub mod console;
 pub mod cpio;
 pub mod deadline;

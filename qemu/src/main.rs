@@ -1,13 +1,15 @@
 //! The command line of the host crate; people call it by way of `scripts/`
 
 use pouch_qemu::board::{Board, project_root};
+use pouch_qemu::card;
 use pouch_qemu::image::{self, Parts};
 use pouch_qemu::machine::Options;
 use pouch_qemu::{Error, Result, console};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FILE] [--program NAME=FILE]...
-       pouch-qemu boot BOARD [--append WORDS] [--kvm] [-- QEMU-ARGUMENT...]";
+       pouch-qemu boot BOARD [--append WORDS] [--kvm] [-- QEMU-ARGUMENT...]
+       pouch-qemu card BOARD --kernel-tree DIR [--firmware DIR] [--boot-script FILE]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +33,7 @@ fn run(arguments: &[String]) -> Result<i32> {
     let board = Board::load(&root, board)?;
     match command.as_str() {
         "pack" => pack(&root, &board, rest),
+        "card" => card(&root, &board, rest),
         "boot" => boot(&root, &board, rest),
         _ => Err(Error::new(USAGE)),
     }
@@ -51,6 +54,21 @@ fn pack(root: &std::path::Path, board: &Board, mut rest: &[String]) -> Result<i3
         return Err(Error::new(USAGE));
     }
     eprintln!("pouch: {}", image::pack(root, board, &parts)?);
+    Ok(0)
+}
+
+fn card(root: &std::path::Path, board: &Board, mut rest: &[String]) -> Result<i32> {
+    let mut parts = card::Parts::default();
+    while let [option, value, more @ ..] = rest {
+        match option.as_str() {
+            "--kernel-tree" => parts.kernel_tree = value.into(),
+            "--firmware" => parts.firmware = Some(value.into()),
+            "--boot-script" => parts.boot_script = Some(value.into()),
+            _ => return Err(Error::new(USAGE)),
+        }
+        rest = more;
+    }
+    eprintln!("pouch: {}", card::make(root, board, &parts)?.display());
     Ok(0)
 }
 
