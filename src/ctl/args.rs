@@ -8,6 +8,7 @@ use crate::format::message::{Power, Request};
 use crate::format::options::{self, Arity};
 use crate::format::reason::Reason;
 use crate::format::spec::{Spec, SpecBuf, Tag};
+use crate::format::text::{cut, pick};
 use crate::format::{name, signal};
 use core::ffi::CStr;
 
@@ -39,50 +40,48 @@ pub enum Verb {
     Version,
 }
 
-/// Words behind `pouch`.
-const WORDS: [(&str, Verb); 22] = [
-    ("start", Verb::Start),
-    ("connect", Verb::Connect),
-    ("attach", Verb::Attach),
-    ("disconnect", Verb::Disconnect),
-    ("destroy", Verb::Destroy),
-    ("distroy", Verb::Destroy),
-    ("stop", Verb::Stop),
-    ("restart", Verb::Restart),
-    ("kill", Verb::Kill),
-    ("freeze", Verb::Freeze),
-    ("thaw", Verb::Thaw),
-    ("list", Verb::List),
-    ("info", Verb::Info),
-    ("logs", Verb::Logs),
-    ("poweroff", Verb::PowerOff),
-    ("reboot", Verb::Reboot),
-    ("halt", Verb::Halt),
-    ("help", Verb::Help),
-    ("--help", Verb::Help),
-    ("version", Verb::Version),
-    ("--version", Verb::Version),
-    ("-V", Verb::Version),
+/// Words behind `pouch`, and what they call, in the same order.
+const WORDS: &str = "start connect attach disconnect destroy distroy stop restart kill freeze thaw \
+    list info logs poweroff reboot halt help --help version --version";
+const WORD_VERBS: [Verb; 21] = [
+    Verb::Start,
+    Verb::Connect,
+    Verb::Attach,
+    Verb::Disconnect,
+    Verb::Destroy,
+    Verb::Destroy,
+    Verb::Stop,
+    Verb::Restart,
+    Verb::Kill,
+    Verb::Freeze,
+    Verb::Thaw,
+    Verb::List,
+    Verb::Info,
+    Verb::Logs,
+    Verb::PowerOff,
+    Verb::Reboot,
+    Verb::Halt,
+    Verb::Help,
+    Verb::Help,
+    Verb::Version,
+    Verb::Version,
 ];
 
-/// Names of the links to the binary.
-const LINKS: [(&str, Verb); 10] = [
-    ("pouch_start", Verb::StartHere),
-    ("pouch_attach", Verb::Attach),
-    ("pouch_destroy", Verb::Destroy),
-    ("connect", Verb::Connect),
-    ("disconnect", Verb::Disconnect),
-    ("poweroff", Verb::PowerOff),
-    ("reboot", Verb::Reboot),
-    ("halt", Verb::Halt),
-    ("init", Verb::Init),
-    ("telinit", Verb::Init),
+/// Names of the links to the binary, and what they call.
+const LINKS: &str = "pouch_start pouch_attach pouch_destroy connect disconnect poweroff reboot \
+    halt init telinit";
+const LINK_VERBS: [Verb; 10] = [
+    Verb::StartHere,
+    Verb::Attach,
+    Verb::Destroy,
+    Verb::Connect,
+    Verb::Disconnect,
+    Verb::PowerOff,
+    Verb::Reboot,
+    Verb::Halt,
+    Verb::Init,
+    Verb::Init,
 ];
-
-fn look_up(table: &[(&str, Verb)], word: &[u8]) -> Option<Verb> {
-    let found = table.iter().find(|(known, _)| known.as_bytes() == word);
-    found.map(|(_, verb)| *verb)
-}
 
 /// Which command is called, and the words that are left for it.
 #[derive(Clone, Copy)]
@@ -155,12 +154,12 @@ impl<'a> Call<'a> {
             None => (&b"pouch"[..], args),
         };
         let base = called.rsplit(|b| *b == b'/').next().unwrap_or(called);
-        let (word, verb, rest) = match look_up(&LINKS, base) {
+        let (word, verb, rest) = match pick(LINKS, &LINK_VERBS, base) {
             Some(verb) => (base, verb, rest),
             None => match rest.split_first() {
                 Some((word, rest)) => {
                     let word = word.to_bytes();
-                    let verb = look_up(&WORDS, word).ok_or(match word {
+                    let verb = pick(WORDS, &WORD_VERBS, word).ok_or(match word {
                         [b'-', ..] => Usage::UnknownOption(word),
                         _ => Usage::UnknownCommand(word),
                     })?;
@@ -181,7 +180,7 @@ impl<'a> Call<'a> {
         };
         // `pouch help start` is `pouch start --help`.
         if let (Verb::Help, Some(topic)) = (verb, rest.first().map(|t| t.to_bytes())) {
-            call.verb = look_up(&WORDS, topic).ok_or(Usage::UnknownCommand(topic))?;
+            call.verb = pick(WORDS, &WORD_VERBS, topic).ok_or(Usage::UnknownCommand(topic))?;
             call.help = true;
         }
         Ok(call)
@@ -193,53 +192,47 @@ impl<'a> Call<'a> {
     /// The first word that cannot be read, or a wrong count of names.
     pub fn parse(&self, inside: bool, spec: &mut SpecBuf) -> Result<Command<'a>, Usage<'a>> {
         let words = Words::read(self.verb, self.rest, spec)?;
-        let name = || words.name.ok_or(Usage::Count);
+        let power = |how| Request::Power { how };
+        // A missing name is empty until it is known whether the command wants one.
+        let name = words.name.unwrap_or_default();
+        let optional = !takes_name(self.verb) || (inside && self.verb == Verb::Info);
+        if words.name.is_none() && !optional {
+            return Err(Usage::Count);
+        }
         let request = match self.verb {
             Verb::Start | Verb::StartHere => {
                 let attached = self.verb == Verb::StartHere && !words.demonize;
-                return start(name()?, words.dir, attached, spec);
+                return start(name, words.dir, attached, spec);
             }
-            Verb::Init => match name()? {
-                b"0" => Request::Power {
-                    how: Power::PowerOff,
-                },
-                b"6" => Request::Power { how: Power::Reboot },
+            Verb::Init => match name {
+                b"0" => power(Power::PowerOff),
+                b"6" => power(Power::Reboot),
                 b"q" | b"Q" => return Ok(Command::Reread),
                 word => return Err(Usage::Unexpected(word)),
             },
-            Verb::Connect | Verb::Attach => {
-                let target = name()?;
-                if self.verb == Verb::Attach && name::looks_like_slot(target) {
-                    return Err(Usage::NoContainer(target));
-                }
-                Request::Connect {
-                    target,
-                    watch: words.watch,
-                }
-            }
+            Verb::Attach if name::looks_like_slot(name) => return Err(Usage::NoContainer(name)),
+            Verb::Connect | Verb::Attach => Request::Connect {
+                target: name,
+                watch: words.watch,
+            },
             Verb::Disconnect => Request::Disconnect,
-            Verb::Destroy => Request::Destroy { name: name()? },
-            Verb::Stop => Request::Stop { name: name()? },
-            Verb::Restart => Request::Restart { name: name()? },
+            Verb::Destroy => Request::Destroy { name },
+            Verb::Stop => Request::Stop { name },
+            Verb::Restart => Request::Restart { name },
             Verb::Kill => Request::Kill {
-                name: name()?,
+                name,
                 signal: words.signal,
             },
-            Verb::Freeze => Request::Freeze { name: name()? },
-            Verb::Thaw => Request::Thaw { name: name()? },
-            Verb::Info if inside => Request::Info {
-                name: words.name.unwrap_or_default(),
-            },
-            Verb::Info => Request::Info { name: name()? },
+            Verb::Freeze => Request::Freeze { name },
+            Verb::Thaw => Request::Thaw { name },
+            Verb::Info => Request::Info { name },
             Verb::Logs => Request::Logs {
-                name: name()?,
+                name,
                 follow: words.follow,
             },
-            Verb::PowerOff => Request::Power {
-                how: Power::PowerOff,
-            },
-            Verb::Reboot => Request::Power { how: Power::Reboot },
-            Verb::Halt => Request::Power { how: Power::Halt },
+            Verb::PowerOff => power(Power::PowerOff),
+            Verb::Reboot => power(Power::Reboot),
+            Verb::Halt => power(Power::Halt),
             Verb::List | Verb::Help | Verb::Version => Request::List,
         };
         Ok(Command::Ask {
@@ -279,6 +272,27 @@ fn start<'a>(
     })
 }
 
+/// Options of the commands themselves; a start takes those of its container beside them.
+#[derive(Clone, Copy)]
+enum Opt {
+    Demonize,
+    Watch,
+    Json,
+    Follow,
+    Signal,
+}
+
+const OPTIONS: &str = "--demonize --daemonize --watch --json -f --follow -s";
+const OPTION_OF: [Opt; 7] = [
+    Opt::Demonize,
+    Opt::Demonize,
+    Opt::Watch,
+    Opt::Json,
+    Opt::Follow,
+    Opt::Follow,
+    Opt::Signal,
+];
+
 /// What the words of one command said.
 struct Words<'a> {
     name: Option<&'a [u8]>,
@@ -317,24 +331,21 @@ impl<'a> Words<'a> {
                     }
                 }
                 b"--" if !literal => literal = true,
-                [b'-', _, ..] if !literal => match (verb, arg) {
-                    (Verb::Start | Verb::StartHere, b"--demonize" | b"--daemonize") => {
-                        words.demonize = true;
+                [b'-', _, ..] if !literal => match (verb, pick(OPTIONS, &OPTION_OF, arg)) {
+                    (Verb::Start | Verb::StartHere, Some(Opt::Demonize)) => words.demonize = true,
+                    (Verb::Connect | Verb::Attach, Some(Opt::Watch)) => words.watch = true,
+                    (Verb::List | Verb::Info, Some(Opt::Json)) => words.json = true,
+                    (Verb::Logs, Some(Opt::Follow)) => words.follow = true,
+                    (Verb::Kill, option) => {
+                        // -s SIG or -SIG.
+                        let apart = match option {
+                            Some(Opt::Signal) => Some(args.next().unwrap_or_default()),
+                            _ => None,
+                        };
+                        let name = apart.or(arg.get(1..)).unwrap_or_default();
+                        words.signal = signal::number(name).ok_or(bad(arg, apart, NO_SIGNAL))?;
                     }
-                    (Verb::Connect | Verb::Attach, b"--watch") => words.watch = true,
-                    (Verb::List | Verb::Info, b"--json") => words.json = true,
-                    (Verb::Logs, b"-f" | b"--follow") => words.follow = true,
-                    (Verb::Kill, b"-s") => {
-                        let name = args.next();
-                        words.signal = signal::number(name.unwrap_or_default())
-                            .ok_or(bad(arg, name, NO_SIGNAL))?;
-                    }
-                    (Verb::Kill, [b'-', name @ ..]) if name.first() != Some(&b'-') => {
-                        words.signal = signal::number(name).ok_or(bad(arg, None, NO_SIGNAL))?;
-                    }
-                    (_, [b'-', b'-', option @ ..]) if starts => {
-                        apply(spec, arg, option, &mut args)?;
-                    }
+                    _ if starts => apply(spec, arg, &mut args)?,
                     _ => return Err(Usage::UnknownOption(arg)),
                 },
                 _ if words.name.is_none() && takes_name(verb) => words.name = Some(arg),
@@ -368,14 +379,12 @@ fn takes_name(verb: Verb) -> bool {
 fn apply<'a>(
     spec: &mut SpecBuf,
     arg: &'a [u8],
-    option: &'a [u8],
     args: &mut impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), Usage<'a>> {
-    let mut halves = option.splitn(2, |b| *b == b'=');
-    let (key, inline) = (halves.next().unwrap_or_default(), halves.next());
-    let apart = match (options::arity(key), inline) {
-        (None, _) => return Err(Usage::UnknownOption(arg)),
-        (Some(Arity::Value), None) => args.next(),
+    let unknown = Usage::UnknownOption(arg);
+    let (key, inline) = cut(arg.strip_prefix(b"--").ok_or(unknown)?, b'=');
+    let apart = match (options::arity(key).ok_or(unknown)?, inline) {
+        (Arity::Value, None) => args.next(),
         _ => None,
     };
     options::apply(spec, key, inline.or(apart)).map_err(|reason| bad(arg, apart, reason))
@@ -517,7 +526,7 @@ mod tests {
 
     #[test]
     fn every_wrong_line_is_told() {
-        let slot = Reason::MustBe("tty0 to tty3, auto or none");
+        let slot = Reason::OneOf("tty0 tty1 tty2 tty3 auto none");
         for (line, wanted) in [
             ("pouch fly", Usage::UnknownCommand(b"fly")),
             ("pouch help fly", Usage::UnknownCommand(b"fly")),
@@ -559,9 +568,9 @@ mod tests {
                 bad(b"--privileged=1", None, Reason::TakesNoValue),
             ),
             ("pouch kill -s c1", bad(b"-s", Some(b"c1"), NO_SIGNAL)),
-            ("pouch kill -s", bad(b"-s", None, NO_SIGNAL)),
+            ("pouch kill -s", bad(b"-s", Some(b""), NO_SIGNAL)),
             ("pouch kill -NOPE c1", bad(b"-NOPE", None, NO_SIGNAL)),
-            ("pouch kill --fly c1", Usage::UnknownOption(b"--fly")),
+            ("pouch kill --fly c1", bad(b"--fly", None, NO_SIGNAL)),
         ] {
             read(line, false, |got, _| assert_eq!(got, Err(wanted), "{line}"));
         }

@@ -1,11 +1,11 @@
 //! An answer of PID 1 on its way to a person: every reply up to the last one.
 
 use super::args::Command;
-use super::out::{Out, put};
+use super::out::Out;
 use super::say;
 use super::socket::{Lost, Room, Socket};
 use crate::format::message::{MESSAGE_MAX, Reply, Request, Unit};
-use crate::format::text::Plain;
+use crate::format::text::{Plain, put};
 use crate::format::unit;
 
 /// The container a command is about, for messages.

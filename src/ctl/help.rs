@@ -1,50 +1,49 @@
 //! What `--help` says: a line for each command, and an example with each.
 
 use super::args::Verb;
-use super::out::{Out, put};
+use crate::format::text::{Sink, line, put};
 
-/// A command, how it is written, what it does, how it is used.
-type Entry = (Verb, &'static str, &'static str);
+/// How each command is written, a line each, in the order of [`Verb`].
+const FORMS: &str = "\
+pouch start NAME [DIR] [OPTIONS] [-- COMMAND [ARG...]]
+pouch_start NAME [--tty ttyN] [--demonize] [OPTIONS] [-- COMMAND [ARG...]]
+connect NAME|ttyN [--watch]
+pouch attach NAME
+disconnect
+pouch destroy NAME
+pouch stop NAME
+pouch restart NAME
+pouch kill [-s SIG] NAME
+pouch freeze NAME
+pouch thaw NAME
+pouch list [--json]
+pouch info [NAME] [--json]
+pouch logs NAME [-f]
+pouch poweroff
+pouch reboot
+pouch halt
+";
 
-const ENTRIES: [Entry; 17] = [
-    (
-        Verb::Start,
-        "pouch start NAME [DIR] [OPTIONS] [-- COMMAND [ARG...]]",
-        "pouch start web /srv/web --memory.max 16M -- /bin/httpd -f",
-    ),
-    (
-        Verb::StartHere,
-        "pouch_start NAME [--tty ttyN] [--demonize] [OPTIONS] [-- COMMAND [ARG...]]",
-        "pouch_start c1 --tty tty2 &",
-    ),
-    (
-        Verb::Connect,
-        "connect NAME|ttyN [--watch]",
-        "connect tty1     (back: disconnect inside, or Ctrl-] three times)",
-    ),
-    (Verb::Attach, "pouch attach NAME", "pouch_attach c1"),
-    (
-        Verb::Disconnect,
-        "disconnect",
-        "disconnect     (inside a container)",
-    ),
-    (Verb::Destroy, "pouch destroy NAME", "pouch_destroy c1"),
-    (Verb::Stop, "pouch stop NAME", "pouch stop c1"),
-    (Verb::Restart, "pouch restart NAME", "pouch restart c1"),
-    (
-        Verb::Kill,
-        "pouch kill [-s SIG] NAME",
-        "pouch kill -s HUP c1",
-    ),
-    (Verb::Freeze, "pouch freeze NAME", "pouch freeze c1"),
-    (Verb::Thaw, "pouch thaw NAME", "pouch thaw c1"),
-    (Verb::List, "pouch list [--json]", "pouch list"),
-    (Verb::Info, "pouch info [NAME] [--json]", "pouch info c1"),
-    (Verb::Logs, "pouch logs NAME [-f]", "pouch logs c1 -f"),
-    (Verb::PowerOff, "pouch poweroff", "init 0"),
-    (Verb::Reboot, "pouch reboot", "init 6"),
-    (Verb::Halt, "pouch halt", "halt"),
-];
+/// An example of each, in the same order.
+const EXAMPLES: &str = "\
+pouch start web /srv/web --memory.max 16M -- /bin/httpd -f
+pouch_start c1 --tty tty2 &
+connect tty1     (back: disconnect inside, or Ctrl-] three times)
+pouch_attach c1
+disconnect     (inside a container)
+pouch_destroy c1
+pouch stop c1
+pouch restart c1
+pouch kill -s HUP c1
+pouch freeze c1
+pouch thaw c1
+pouch list
+pouch info c1
+pouch logs c1 -f
+init 0
+init 6
+halt
+";
 
 /// The options of a start.
 const OPTIONS: &str = "\
@@ -60,19 +59,78 @@ OPTIONS (also as --key=value):
 ";
 
 /// Tells about one command, or about all.
-pub fn show(out: &mut Out, verb: Verb) {
-    let mut known = false;
-    for (_, form, example) in ENTRIES.iter().filter(|(v, ..)| *v == verb) {
-        put!(out, "{}\nExample: {}\n", *form, *example);
-        known = true;
+pub fn show(out: &mut Sink<'_>, verb: Verb) {
+    // The last line is the empty one behind the last break.
+    let one = |lines| line(lines, verb as usize).filter(|l| !l.is_empty());
+    match (one(FORMS), one(EXAMPLES)) {
+        (Some(form), Some(example)) => put!(out, "{}\nExample: {}\n", form, example),
+        _ => put!(
+            out,
+            "{}COMMAND --help for an example, pouch --version\n",
+            FORMS
+        ),
     }
-    if !known {
-        for (_, form, _) in &ENTRIES {
-            put!(out, "{}\n", *form);
-        }
-        put!(out, "COMMAND --help for an example, pouch --version\n");
-    }
-    if !known || matches!(verb, Verb::Start | Verb::StartHere) {
+    if matches!(
+        verb,
+        Verb::Start | Verb::StartHere | Verb::Init | Verb::Help | Verb::Version
+    ) {
         put!(out, "{}", OPTIONS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::String;
+
+    /// A writer that never fails.
+    struct Text(String);
+
+    impl ufmt::uWrite for Text {
+        type Error = core::convert::Infallible;
+
+        fn write_str(&mut self, s: &str) -> Result<(), Self::Error> {
+            self.0.push_str(s);
+            Ok(())
+        }
+    }
+
+    fn shown(verb: Verb) -> String {
+        let mut text = Text(String::new());
+        show(&mut text, verb);
+        text.0
+    }
+
+    #[test]
+    fn each_command_has_its_own_lines() {
+        for (verb, form) in [
+            (Verb::Start, "pouch start"),
+            (Verb::StartHere, "pouch_start"),
+            (Verb::Connect, "connect"),
+            (Verb::Attach, "pouch attach"),
+            (Verb::Disconnect, "disconnect"),
+            (Verb::Destroy, "pouch destroy"),
+            (Verb::Stop, "pouch stop"),
+            (Verb::Restart, "pouch restart"),
+            (Verb::Kill, "pouch kill"),
+            (Verb::Freeze, "pouch freeze"),
+            (Verb::Thaw, "pouch thaw"),
+            (Verb::List, "pouch list"),
+            (Verb::Info, "pouch info"),
+            (Verb::Logs, "pouch logs"),
+            (Verb::PowerOff, "pouch poweroff"),
+            (Verb::Reboot, "pouch reboot"),
+            (Verb::Halt, "pouch halt"),
+        ] {
+            let text = shown(verb);
+            let mut lines = text.lines();
+            let first = lines.next().unwrap();
+            assert!(first.starts_with(form), "{text}");
+            assert!(lines.next().unwrap().starts_with("Example: "), "{text}");
+            let starts = matches!(verb, Verb::Start | Verb::StartHere);
+            assert_eq!(lines.next().is_some(), starts, "{text}");
+        }
+        assert!(shown(Verb::Help).contains("--seccomp"));
+        assert!(shown(Verb::Version).contains("pouch list"));
     }
 }

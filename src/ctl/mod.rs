@@ -14,11 +14,11 @@ mod start;
 
 use crate::format::message::Request;
 use crate::format::spec::{SpecBuf, flags};
-use crate::format::text::Plain;
+use crate::format::text::{Plain, put};
 use args::{Call, Command, Verb};
 use core::ffi::CStr;
 use exchange::{Exchange, subject};
-use out::{Out, put};
+use out::Out;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;

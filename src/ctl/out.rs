@@ -90,18 +90,9 @@ impl Out {
 impl ufmt::uWrite for Out {
     type Error = Infallible;
 
+    #[inline(never)] // a hundred places write; each would carry a copy
     fn write_str(&mut self, text: &str) -> Result<(), Infallible> {
         self.raw(text.as_bytes());
         Ok(())
     }
 }
-
-/// Writes to an [`Out`], which keeps its errors for itself.
-macro_rules! put {
-    ($out:expr, $($rest:tt)*) => {
-        {
-            let Ok(()) = ufmt::uwrite!($out, $($rest)*);
-        }
-    };
-}
-pub(super) use put;

@@ -4,12 +4,11 @@
 //! error's buffer and hands back the exit code.
 
 use super::args::Usage;
-use super::out::{Out, put};
 use super::socket::Lost;
 use crate::format::errno::Reason as Errno;
 use crate::format::message::Refusal;
 use crate::format::reason::Reason;
-use crate::format::text::Plain;
+use crate::format::text::{Plain, Sink, put};
 
 /// The exit code of what was asked rightly and not done.
 pub const FAILED: u8 = 1;
@@ -17,7 +16,7 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 
 /// Why PID 1 did not do it. `word` called the command, `name` is what it was about.
-pub fn refusal(err: &mut Out, refusal: Refusal<'_>, word: &[u8], name: &[u8]) -> u8 {
+pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8]) -> u8 {
     let name = Plain(if name.is_empty() { word } else { name });
     match refusal {
         Refusal::OutsideOnly => return misplaced(err, word, true),
@@ -46,7 +45,7 @@ pub fn refusal(err: &mut Out, refusal: Refusal<'_>, word: &[u8], name: &[u8]) ->
 }
 
 /// A command that belongs to the other side.
-pub fn misplaced(err: &mut Out, word: &[u8], inside: bool) -> u8 {
+pub fn misplaced(err: &mut Sink<'_>, word: &[u8], inside: bool) -> u8 {
     let side = if inside { "inside" } else { "outside" };
     put!(
         err,
@@ -58,7 +57,7 @@ pub fn misplaced(err: &mut Out, word: &[u8], inside: bool) -> u8 {
 }
 
 /// PID 1 cannot be reached.
-pub fn unreachable(err: &mut Out, path: &[u8], error: rustix::io::Errno) -> u8 {
+pub fn unreachable(err: &mut Sink<'_>, path: &[u8], error: rustix::io::Errno) -> u8 {
     put!(
         err,
         "Pouch: PID 1 is not pouch, or {} cannot be reached: {}\n",
@@ -69,7 +68,7 @@ pub fn unreachable(err: &mut Out, path: &[u8], error: rustix::io::Errno) -> u8 {
 }
 
 /// There was no answer.
-pub fn lost(err: &mut Out, lost: Lost) -> u8 {
+pub fn lost(err: &mut Sink<'_>, lost: Lost) -> u8 {
     match lost {
         Lost::Kernel(error) => put!(err, "Pouch: lost PID 1: {}\n", reason(error)),
         Lost::Closed => put!(err, "Pouch: PID 1 closed the connection\n"),
@@ -85,7 +84,7 @@ pub fn reason(error: rustix::io::Errno) -> Errno {
 }
 
 /// A command line that cannot be read.
-pub fn usage(err: &mut Out, usage: Usage<'_>) -> u8 {
+pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
     let (kind, word) = match usage {
         Usage::Count => {
             put!(err, "Error: Invalid number of arguments.\n");
@@ -122,11 +121,12 @@ pub fn usage(err: &mut Out, usage: Usage<'_>) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::out::Out;
     use super::*;
     use crate::format::fault::{Fault, Step};
     use std::string::String;
 
-    fn said(say: impl FnOnce(&mut Out) -> u8) -> (u8, String) {
+    fn said(say: impl FnOnce(&mut Sink<'_>) -> u8) -> (u8, String) {
         let (mut err, text) = Out::captured();
         let code = say(&mut err);
         err.flush();

@@ -2,15 +2,19 @@
 //!
 //! A set is a u64 with one bit for each number, the way the kernel keeps it.
 
+use super::text::{cut, which};
+use heapless::Vec;
+
 /// Names in the order of their numbers, from 0, without their CAP_.
-///
-/// One string instead of a table of pointers: half the bytes.
 const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID \
     SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER \
     SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE \
     SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP \
     MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF \
     CHECKPOINT_RESTORE";
+
+/// Longer than any name with its CAP_.
+const NAME_MAX: usize = 32;
 
 /// How many there are (CAP_LAST_CAP and one, Linux 5.9).
 pub const COUNT: u32 = 41;
@@ -23,16 +27,16 @@ pub const ALL: u64 = (1 << COUNT) - 1;
 /// mknod, audit_write, setfcap.
 pub const DEFAULT: u64 = 0xa804_25fb;
 
-/// The number of `NET_ADMIN`, `CAP_NET_ADMIN` or `cap_net_admin`.
-pub fn number(name: &[u8]) -> Option<u32> {
-    let bare = match name.split_at_checked(4) {
-        Some((cap, rest)) if cap.eq_ignore_ascii_case(b"CAP_") => rest,
-        _ => name,
-    };
-    (0u32..)
-        .zip(NAMES.split(' '))
-        .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(bare))
-        .map(|(number, _)| number)
+/// The set that `NET_ADMIN`, `CAP_NET_ADMIN`, `cap_net_admin` or `ALL` means.
+fn one(name: &[u8]) -> Option<u64> {
+    let mut room: Vec<u8, NAME_MAX> = Vec::new();
+    room.extend_from_slice(name).ok()?;
+    room.make_ascii_uppercase();
+    if room == b"ALL" {
+        return Some(ALL);
+    }
+    let bare = room.strip_prefix(b"CAP_").unwrap_or(&room);
+    Some(1 << which(NAMES, bare)?)
 }
 
 /// The name of that number, without its CAP_.
@@ -42,13 +46,11 @@ pub fn name(number: u32) -> Option<&'static str> {
 
 /// The set of `NAME[,NAME]...` or `ALL`; `Err` is the first word that is no capability.
 pub fn set(list: &[u8]) -> Result<u64, &[u8]> {
-    let mut set = 0;
-    for word in list.split(|b| *b == b',') {
-        set |= match number(word) {
-            Some(number) => 1 << number,
-            None if word.eq_ignore_ascii_case(b"ALL") => ALL,
-            None => return Err(word),
-        };
+    let (mut set, mut rest) = (0, Some(list));
+    while let Some(some) = rest {
+        let (word, behind) = cut(some, b',');
+        set |= one(word).ok_or(word)?;
+        rest = behind;
     }
     Ok(set)
 }
@@ -62,14 +64,14 @@ mod tests {
         assert_eq!(NAMES.split(' ').count(), 41);
         for n in 0..COUNT {
             let known = name(n).unwrap();
-            assert_eq!(number(known.as_bytes()), Some(n));
-            assert_eq!(number(std::format!("cap_{known}").as_bytes()), Some(n));
+            assert_eq!(one(known.as_bytes()), Some(1 << n));
+            assert_eq!(one(std::format!("cap_{known}").as_bytes()), Some(1 << n));
         }
         assert_eq!(name(COUNT), None);
-        assert_eq!(number(b"SYS_ADMIN"), Some(21));
-        assert_eq!(number(b"CHECKPOINT_RESTORE"), Some(40));
-        for bad in ["", "CAP_", "SYS", "SYS_ADMIN ", "ALL"] {
-            assert_eq!(number(bad.as_bytes()), None, "{bad}");
+        assert_eq!(one(b"SYS_ADMIN"), Some(1 << 21));
+        assert_eq!(one(b"CHECKPOINT_RESTORE"), Some(1 << 40));
+        for bad in ["", "CAP_", "SYS", "SYS_ADMIN ", "CAP_ALL", "CAP_CAP_KILL"] {
+            assert_eq!(one(bad.as_bytes()), None, "{bad}");
         }
     }
 

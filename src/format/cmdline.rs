@@ -5,9 +5,10 @@
 //! kernel `-` and `_` are one letter in a key. Words of others are left alone; a
 //! pouch.* word that cannot be read is handed back with its reason, and the rest holds.
 
-use super::options::{self, Arity};
+use super::options;
 use super::reason::Reason;
 use super::spec::{Spec, SpecBuf, Tag};
+use super::text::{cut, pick};
 use super::{name, number};
 use heapless::Vec;
 use log::LevelFilter;
@@ -144,12 +145,6 @@ fn key_and_value(raw: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Whether a key is that one; `-` and `_` are the same letter (parameqn).
-fn is_key(key: &[u8], known: &[u8]) -> bool {
-    let dash = |b: &u8| if *b == b'_' { b'-' } else { *b };
-    key.len() == known.len() && key.iter().map(dash).eq(known.iter().copied())
-}
-
 /// Reads one raw word. `None`: it is somebody else's.
 ///
 /// # Errors
@@ -157,7 +152,7 @@ fn is_key(key: &[u8], known: &[u8]) -> bool {
 pub fn word(raw: &[u8]) -> Option<Result<Word<'_>, Reason<'_>>> {
     let (key, value) = key_and_value(raw);
     if key == b"console" {
-        let device = value?.split(|b| *b == b',').next()?;
+        let (device, _) = cut(value?, b',');
         return (!device.is_empty()).then_some(Ok(Word::Console(device)));
     }
     let key = key.strip_prefix(b"pouch.")?;
@@ -170,25 +165,52 @@ pub fn word(raw: &[u8]) -> Option<Result<Word<'_>, Reason<'_>>> {
     Some(ours(key, value))
 }
 
+/// The words behind pouch., and what they are, in the same order.
+const KEYS: &str =
+    "container shell console modules bridge log watchdog on-crash crash-limit rescue root";
+const KEY_OF: [Key; 11] = [
+    Key::Container,
+    Key::Shell,
+    Key::Console,
+    Key::Modules,
+    Key::Bridge,
+    Key::Log,
+    Key::Watchdog,
+    Key::OnCrash,
+    Key::CrashLimit,
+    Key::Rescue,
+    Key::Root,
+];
+
+#[derive(Clone, Copy)]
+enum Key {
+    Container,
+    Shell,
+    Console,
+    Modules,
+    Bridge,
+    Log,
+    Watchdog,
+    OnCrash,
+    CrashLimit,
+    Rescue,
+    Root,
+}
+
+/// The longest word behind pouch. is shorter.
+const KEY_MAX: usize = 16;
+
 fn ours<'a>(key: &[u8], value: Option<&'a [u8]>) -> Result<Word<'a>, Reason<'a>> {
-    const KEYS: [&[u8]; 11] = [
-        b"container",
-        b"shell",
-        b"console",
-        b"modules",
-        b"bridge",
-        b"log",
-        b"watchdog",
-        b"on-crash",
-        b"crash-limit",
-        b"rescue",
-        b"root",
-    ];
-    let key = KEYS
-        .into_iter()
-        .find(|known| is_key(key, known))
+    // `-` and `_` are the same letter (parameqn).
+    let mut room: Vec<u8, KEY_MAX> = Vec::new();
+    let fits = room.extend_from_slice(key).is_ok();
+    for b in room.iter_mut().filter(|b| **b == b'_') {
+        *b = b'-';
+    }
+    let key = pick(KEYS, &KEY_OF, &room)
+        .filter(|_| fits)
         .ok_or(Reason::UnknownWord)?;
-    if key == b"rescue" {
+    if let Key::Rescue = key {
         return match value {
             None => Ok(Word::Rescue),
             Some(_) => Err(Reason::TakesNoValue),
@@ -196,14 +218,22 @@ fn ours<'a>(key: &[u8], value: Option<&'a [u8]>) -> Result<Word<'a>, Reason<'a>>
     }
     let value = value.filter(|v| !v.is_empty()).ok_or(Reason::NoValue)?;
     Ok(match key {
-        b"container" => Word::Container(value),
-        b"shell" if value == b"none" => Word::ShellNone,
-        b"shell" => Word::Shell(options::path(value)?),
-        b"console" => Word::ExtraConsoles(list(value)?),
-        b"modules" => Word::Modules(list(value)?),
-        b"bridge" => bridge(value).ok_or(Reason::MustBe("an address like 10.0.0.1/24"))?,
-        b"log" => Word::Log(level(value)?),
-        b"watchdog" => {
+        Key::Container => Word::Container(value),
+        Key::Shell if value == b"none" => Word::ShellNone,
+        Key::Shell => Word::Shell(options::path(value)?),
+        Key::Console => Word::ExtraConsoles(list(value)?),
+        Key::Modules => Word::Modules(list(value)?),
+        Key::Bridge => bridge(value).ok_or(Reason::MustBe("an address like 10.0.0.1/24"))?,
+        Key::Log => Word::Log(
+            match options::choice(value, "error warn info debug trace")? {
+                0 => LevelFilter::Error,
+                1 => LevelFilter::Warn,
+                2 => LevelFilter::Info,
+                3 => LevelFilter::Debug,
+                _ => LevelFilter::Trace,
+            },
+        ),
+        Key::Watchdog => {
             let (device, seconds) = device_and(value)?;
             let number = |s| number::u32(s).filter(|n| *n > 0);
             let seconds = match seconds {
@@ -212,14 +242,14 @@ fn ours<'a>(key: &[u8], value: Option<&'a [u8]>) -> Result<Word<'a>, Reason<'a>>
             };
             Word::Watchdog { device, seconds }
         }
-        b"on-crash" => Word::OnCrash(match value {
-            b"reexec" => OnCrash::Reexec,
-            b"reboot" => OnCrash::Reboot,
-            b"halt" => OnCrash::Halt,
-            _ => return Err(Reason::MustBe("reexec, reboot or halt")),
+        Key::OnCrash => Word::OnCrash(match options::choice(value, "reexec reboot halt")? {
+            0 => OnCrash::Reexec,
+            1 => OnCrash::Reboot,
+            _ => OnCrash::Halt,
         }),
-        b"crash-limit" => Word::CrashLimit(number::u32(value).ok_or(Reason::MustBe("a number"))?),
-        _ => {
+        Key::CrashLimit => Word::CrashLimit(number::u32(value).ok_or(Reason::MustBe("a number"))?),
+        Key::Rescue => Word::Rescue,
+        Key::Root => {
             let (device, kind) = device_and(value)?;
             Word::Root { device, kind }
         }
@@ -249,35 +279,24 @@ fn list(value: &[u8]) -> Result<&[u8], Reason<'static>> {
 
 /// DEV[,REST]; DEV is an absolute path.
 fn device_and(value: &[u8]) -> Result<(&[u8], Option<&[u8]>), Reason<'static>> {
-    let mut parts = value.splitn(2, |b| *b == b',');
-    let device = options::path(parts.next().unwrap_or_default())?;
-    match parts.next() {
+    let (device, rest) = cut(value, b',');
+    match rest {
         Some([]) => Err(Reason::NoValue),
-        rest => Ok((device, rest)),
+        rest => Ok((options::path(device)?, rest)),
     }
-}
-
-fn level(value: &[u8]) -> Result<LevelFilter, Reason<'static>> {
-    Ok(match value {
-        b"error" => LevelFilter::Error,
-        b"warn" => LevelFilter::Warn,
-        b"info" => LevelFilter::Info,
-        b"debug" => LevelFilter::Debug,
-        b"trace" => LevelFilter::Trace,
-        _ => return Err(Reason::MustBe("error, warn, info, debug or trace")),
-    })
 }
 
 fn bridge(value: &[u8]) -> Option<Word<'static>> {
-    let at = value.iter().position(|b| *b == b'/')?;
-    let (host, bits) = (value.get(..at)?, value.get(at + 1..)?);
+    let (host, bits) = cut(value, b'/');
     let mut address = [0; 4];
-    let mut octets = host.split(|b| *b == b'.');
+    let mut rest = Some(host);
     for octet in &mut address {
-        *octet = u8::try_from(number::u32(octets.next()?)?).ok()?;
+        let (number, behind) = cut(rest?, b'.');
+        *octet = u8::try_from(number::u32(number)?).ok()?;
+        rest = behind;
     }
-    let bits = u8::try_from(number::u32(bits)?).ok()?;
-    let good = octets.next().is_none() && (1..=30).contains(&bits);
+    let bits = u8::try_from(number::u32(bits?)?).ok()?;
+    let good = rest.is_none() && (1..=30).contains(&bits);
     good.then_some(Word::Bridge { address, bits })
 }
 
@@ -327,9 +346,8 @@ fn part(text: &[u8]) -> Result<(&[u8], Option<&[u8]>), Bad<'_>> {
 
 /// One `KEY` or `KEY=VALUE`.
 fn option<'a>(spec: &mut SpecBuf, word: &'a [u8]) -> Result<(), Reason<'a>> {
-    let mut halves = word.splitn(2, |b| *b == b'=');
-    let key = halves.next().unwrap_or_default();
-    let value = match halves.next() {
+    let (key, value) = cut(word, b'=');
+    let value = match value {
         Some(value) => Some(unquoted(value)?),
         None => None,
     };
@@ -339,7 +357,6 @@ fn option<'a>(spec: &mut SpecBuf, word: &'a [u8]) -> Result<(), Reason<'a>> {
         (b"command" | b"image" | b"rootfs", None | Some([])) => Err(Reason::NoValue),
         (b"command", Some(value)) => command(spec, value),
         (b"image" | b"rootfs", Some(value)) => root(spec, key, value),
-        _ if options::arity(key) == Some(Arity::Value) && value.is_none() => Err(Reason::NoValue),
         _ => options::apply(spec, key, value),
     }
 }
@@ -575,7 +592,7 @@ mod tests {
         ] {
             let got = one(line);
             assert!(
-                matches!(got, Some(Err(Reason::MustBe(_)))),
+                matches!(got, Some(Err(Reason::MustBe(_) | Reason::OneOf(_)))),
                 "{line}: {got:?}"
             );
         }
@@ -683,10 +700,10 @@ mod tests {
     fn read_all(line: &[u8]) {
         let mut spec = SpecBuf::new();
         for raw in words(line) {
-            if let Some(Ok(Word::Container(def))) = word(raw) {
-                if container(def, &mut spec).is_ok() {
-                    assert!(Spec::parse(spec.as_bytes()).is_ok());
-                }
+            if let Some(Ok(Word::Container(def))) = word(raw)
+                && container(def, &mut spec).is_ok()
+            {
+                assert!(Spec::parse(spec.as_bytes()).is_ok());
             }
         }
     }

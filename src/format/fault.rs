@@ -26,7 +26,10 @@ macro_rules! steps {
 
             /// The VERB of "unable to VERB OBJECT: reason".
             pub fn verb(self) -> &'static str {
-                match self { $(Step::$name => $verb,)* }
+                const STEPS: &[Step] = &[$(Step::$name),*];
+                const VERBS: &str = concat!($($verb, "\n"),*);
+                let at = STEPS.iter().position(|step| *step == self);
+                at.and_then(|at| super::text::line(VERBS, at)).unwrap_or_default()
             }
         }
     };
@@ -163,6 +166,17 @@ mod tests {
             s.as_str(),
             "unable to mount /srv/web: No such file or directory"
         );
+    }
+
+    #[test]
+    fn every_step_has_its_verb() {
+        assert_eq!(Step::Terminal.verb(), "open a terminal from");
+        assert_eq!(Step::Read.verb(), "read");
+        for number in 0..=u8::MAX {
+            if let Some(step) = Step::from_number(number) {
+                assert!(!step.verb().is_empty(), "{step:?}");
+            }
+        }
     }
 
     #[test]

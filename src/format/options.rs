@@ -6,7 +6,8 @@
 //! taken in the order of the words.
 
 use super::reason::Reason;
-use super::spec::{Record, Restart, SpecBuf, TTY_AUTO, TTY_NONE, Tag, flags};
+use super::spec::{Restart, SpecBuf, TTY_AUTO, TTY_NONE, Tag, flags};
+use super::text::{cut, pick, which};
 use super::{capability, name, number};
 use heapless::Vec;
 
@@ -19,24 +20,66 @@ pub enum Arity {
     Value,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    ReadOnly,
+    Privileged,
+    Tty,
+    Hostname,
+    Env,
+    User,
+    Cwd,
+    Net,
+    NoNewPrivs,
+    Seccomp,
+    CapAdd,
+    CapDrop,
+    Mount,
+    Tmpfs,
+    StopTimeout,
+    Restart,
+    Cgroup,
+}
+
+/// The options' names, and what they are, in the same order.
+const NAMES: &str = "read-only privileged tty hostname env user cwd net no-new-privs seccomp \
+    cap-add cap-drop mount tmpfs stop-timeout restart";
+const KEYS: [Key; 16] = [
+    Key::ReadOnly,
+    Key::Privileged,
+    Key::Tty,
+    Key::Hostname,
+    Key::Env,
+    Key::User,
+    Key::Cwd,
+    Key::Net,
+    Key::NoNewPrivs,
+    Key::Seccomp,
+    Key::CapAdd,
+    Key::CapDrop,
+    Key::Mount,
+    Key::Tmpfs,
+    Key::StopTimeout,
+    Key::Restart,
+];
+
 /// The longest path, the kernel's PATH_MAX without its NUL.
 const PATH_MAX: usize = 4095;
 /// The longest value of a cgroup file.
 const CGROUP_VALUE_MAX: usize = 256;
-/// The longest host name (HOST_NAME_MAX).
+/// The longest host name (HOST_NAME_MAX), and more than the longest cgroup file's name.
 const HOSTNAME_MAX: usize = 64;
 
-const ABSOLUTE: Reason<'static> = Reason::MustBe("an absolute path without ..");
+fn key(name: &[u8]) -> Option<Key> {
+    pick(NAMES, &KEYS, name).or(is_cgroup_file(name).then_some(Key::Cgroup))
+}
 
-/// What `key` wants; `None` where no option has that name.
-pub fn arity(key: &[u8]) -> Option<Arity> {
-    match key {
-        b"read-only" | b"privileged" => Some(Arity::Flag),
-        b"tty" | b"hostname" | b"env" | b"user" | b"cwd" | b"net" | b"no-new-privs"
-        | b"seccomp" | b"cap-add" | b"cap-drop" | b"mount" | b"tmpfs" | b"stop-timeout"
-        | b"restart" => Some(Arity::Value),
-        _ => cgroup_file(key).then_some(Arity::Value),
-    }
+/// What `name` wants; `None` where no option is called so.
+pub fn arity(name: &[u8]) -> Option<Arity> {
+    Some(match key(name)? {
+        Key::ReadOnly | Key::Privileged => Arity::Flag,
+        _ => Arity::Value,
+    })
 }
 
 /// Puts one option into the spec.
@@ -45,63 +88,52 @@ pub fn arity(key: &[u8]) -> Option<Arity> {
 /// The reason why it cannot be read; the spec is then as it was or lacks that option.
 pub fn apply<'a>(
     spec: &mut SpecBuf,
-    key: &'a [u8],
+    name: &'a [u8],
     value: Option<&'a [u8]>,
 ) -> Result<(), Reason<'a>> {
-    let value = match (arity(key), value) {
-        (None, _) => return Err(Reason::UnknownKey),
-        (Some(Arity::Flag), Some(_)) => return Err(Reason::TakesNoValue),
-        (Some(Arity::Flag), None) => b"",
-        (Some(Arity::Value), None | Some([])) => return Err(Reason::NoValue),
-        (Some(Arity::Value), Some(value)) => value,
+    let key = key(name).ok_or(Reason::UnknownKey)?;
+    let flag = matches!(key, Key::ReadOnly | Key::Privileged);
+    let value = match value {
+        Some(_) if flag => return Err(Reason::TakesNoValue),
+        None | Some([]) if !flag => return Err(Reason::NoValue),
+        value => value.unwrap_or_default(),
     };
     if value.iter().any(|b| matches!(b, 0 | b'\n')) {
         return Err(Reason::Control);
     }
-    match key {
-        b"read-only" => spec.add_flags(flags::READ_ONLY)?,
-        b"privileged" => spec.add_flags(flags::PRIVILEGED)?,
-        b"tty" => spec.set(Tag::Tty, &[tty(value)?])?,
-        b"hostname" => spec.set_str(Tag::Hostname, hostname(value)?)?,
-        b"env" => environment(spec, value)?,
-        b"user" => spec.set(Tag::User, &user(value)?)?,
-        b"cwd" => spec.set_str(Tag::Cwd, path(value)?)?,
-        b"net" => {
-            let host = choose(
-                value,
-                [b"none", b"host"],
-                "none or host, no other is known here",
-            )?;
-            flag(spec, flags::HOST_NET, host)?;
-        }
-        b"no-new-privs" => {
-            let off = choose(value, [b"yes", b"no"], "yes or no")?;
-            flag(spec, flags::NEW_PRIVS, off)?;
-        }
-        b"seccomp" => {
-            let off = choose(value, [b"on", b"off"], "on or off")?;
-            flag(spec, flags::NO_SECCOMP, off)?;
-        }
-        b"cap-add" | b"cap-drop" => {
-            let set = capability::set(value).map_err(Reason::NoCapability)?;
-            let old = spec.view().capabilities().unwrap_or(capability::DEFAULT);
-            let new = if key == b"cap-add" {
-                old | set
-            } else {
-                old & !set
-            };
-            spec.set(Tag::Capabilities, &new.to_le_bytes())?;
-        }
-        b"mount" => mount(spec, value)?,
-        b"tmpfs" => spec.push_strings(Tag::Mount, &[b"tmpfs", path(value)?, b"tmpfs", b""])?,
-        b"stop-timeout" => {
+    let (old, caps) = (spec.view().flags(), spec.view().capabilities());
+    let caps = caps.unwrap_or(capability::DEFAULT);
+    let switched = |bit: u32, words| {
+        let on = choice(value, words)? != 0;
+        let all = if on { old | bit } else { old & !bit };
+        Ok::<_, Reason<'static>>((Tag::Flags, u64::from(all)))
+    };
+    let (tag, number) = match key {
+        Key::ReadOnly => (Tag::Flags, u64::from(old | flags::READ_ONLY)),
+        Key::Privileged => (Tag::Flags, u64::from(old | flags::PRIVILEGED)),
+        Key::Net => switched(flags::HOST_NET, "none host")?,
+        Key::NoNewPrivs => switched(flags::NEW_PRIVS, "yes no")?,
+        Key::Seccomp => switched(flags::NO_SECCOMP, "on off")?,
+        Key::Tty => (Tag::Tty, u64::from(tty(value)?)),
+        Key::User => (Tag::User, user(value)?),
+        Key::CapAdd => (Tag::Capabilities, caps | capabilities(value)?),
+        Key::CapDrop => (Tag::Capabilities, caps & !capabilities(value)?),
+        Key::StopTimeout => {
             let ms = thousandths(value).ok_or(Reason::MustBe("seconds, like 2 or 0.5"))?;
-            spec.set(Tag::StopTimeout, &ms.to_le_bytes())?;
+            (Tag::StopTimeout, u64::from(ms))
         }
-        b"restart" => spec.set(Tag::Restart, &restart(value)?.to_bytes())?,
-        _ => cgroup(spec, key, value)?,
-    }
-    Ok(())
+        Key::Restart => (Tag::Restart, restart(value)?),
+        Key::Hostname => return Ok(spec.set_str(Tag::Hostname, hostname(value)?)?),
+        Key::Cwd => return Ok(spec.set_str(Tag::Cwd, path(value)?)?),
+        Key::Env => return environment(spec, value),
+        Key::Mount => return mount(spec, value),
+        Key::Tmpfs => {
+            let strings = [b"tmpfs", path(value)?, b"tmpfs", b""];
+            return Ok(spec.push_strings(Tag::Mount, &strings)?);
+        }
+        Key::Cgroup => return cgroup(spec, name, value),
+    };
+    Ok(spec.set_number(tag, number)?)
 }
 
 /// An absolute path that climbs nowhere.
@@ -110,7 +142,7 @@ pub fn apply<'a>(
 /// It is empty, relative, too long or has a `..` in it.
 pub fn path(value: &[u8]) -> Result<&[u8], Reason<'static>> {
     if value.first() != Some(&b'/') || value.split(|b| *b == b'/').any(|part| part == b"..") {
-        return Err(ABSOLUTE);
+        return Err(Reason::MustBe("an absolute path without .."));
     }
     if value.len() > PATH_MAX {
         return Err(Reason::TooLong);
@@ -118,31 +150,22 @@ pub fn path(value: &[u8]) -> Result<&[u8], Reason<'static>> {
     Ok(value)
 }
 
-/// Which of two words it is; true for the second.
-fn choose(
-    value: &[u8],
-    [first, second]: [&[u8]; 2],
-    words: &'static str,
-) -> Result<bool, Reason<'static>> {
-    if value == first || value == second {
-        Ok(value == second)
-    } else {
-        Err(Reason::MustBe(words))
-    }
-}
-
-fn flag(spec: &mut SpecBuf, bit: u32, on: bool) -> Result<(), Reason<'static>> {
-    let rest = spec.view().flags() & !bit;
-    let all = if on { rest | bit } else { rest };
-    Ok(spec.set(Tag::Flags, &all.to_le_bytes())?)
+/// Which of the words it is.
+///
+/// # Errors
+/// It is none of them.
+pub fn choice(value: &[u8], words: &'static str) -> Result<usize, Reason<'static>> {
+    which(words, value).ok_or(Reason::OneOf(words))
 }
 
 fn tty(value: &[u8]) -> Result<u8, Reason<'static>> {
-    match value {
-        b"auto" => Ok(TTY_AUTO),
-        b"none" => Ok(TTY_NONE),
-        _ => name::slot(value).ok_or(Reason::MustBe("tty0 to tty3, auto or none")),
-    }
+    const WORDS: &str = "tty0 tty1 tty2 tty3 auto none";
+    let number = choice(value, WORDS)?;
+    Ok(match name::slot(value) {
+        Some(slot) => slot,
+        None if number == 4 => TTY_AUTO,
+        None => TTY_NONE,
+    })
 }
 
 fn hostname(value: &[u8]) -> Result<&[u8], Reason<'static>> {
@@ -156,62 +179,54 @@ fn hostname(value: &[u8]) -> Result<&[u8], Reason<'static>> {
     Ok(value)
 }
 
+fn capabilities(value: &[u8]) -> Result<u64, Reason<'_>> {
+    capability::set(value).map_err(Reason::NoCapability)
+}
+
 /// K=V; an earlier value of the same K goes, since most programs would read the first.
 fn environment<'a>(spec: &mut SpecBuf, value: &'a [u8]) -> Result<(), Reason<'a>> {
-    let key = match value.iter().position(|b| *b == b'=') {
-        None | Some(0) => return Err(Reason::MustBe("KEY=VALUE")),
-        Some(at) => value.get(..=at).unwrap_or_default(),
-    };
-    spec.retain(&|r: Record<'_>| r.tag != Tag::Env || !r.bytes.starts_with(key));
+    let (key, rest) = cut(value, b'=');
+    if key.is_empty() || rest.is_none() {
+        return Err(Reason::MustBe("KEY=VALUE"));
+    }
+    spec.retain(&|r| r.tag != Tag::Env || cut(r.bytes, b'=').0 != key);
     Ok(spec.push_str(Tag::Env, value)?)
 }
 
 /// UID[:GID]. Without a GID it is the UID's number, never root's group. The largest
 /// number is none: to setresuid(2) it means "leave it as it is".
-fn user(value: &[u8]) -> Result<[u8; 8], Reason<'static>> {
+fn user(value: &[u8]) -> Result<u64, Reason<'static>> {
+    let (uid, gid) = cut(value, b':');
     let id = |word| number::u32(word).filter(|n| *n != u32::MAX);
-    let (uid, gid) = match value.iter().position(|b| *b == b':') {
-        Some(at) => (
-            id(value.get(..at).unwrap_or_default()),
-            id(value.get(at + 1..).unwrap_or_default()),
-        ),
-        None => (id(value), id(value)),
-    };
-    let (Some(uid), Some(gid)) = (uid, gid) else {
-        return Err(Reason::MustBe("UID or UID:GID in digits"));
-    };
-    let ([a, b, c, d], [e, f, g, h]) = (uid.to_le_bytes(), gid.to_le_bytes());
-    Ok([a, b, c, d, e, f, g, h])
+    match (id(uid), id(gid.unwrap_or(uid))) {
+        (Some(uid), Some(gid)) => Ok(u64::from(uid) | u64::from(gid) << 32),
+        _ => Err(Reason::MustBe("UID or UID:GID in digits")),
+    }
 }
 
 /// SRC:DST[:opt,opt].
 fn mount<'a>(spec: &mut SpecBuf, value: &'a [u8]) -> Result<(), Reason<'a>> {
-    const SHAPE: Reason<'static> = Reason::MustBe("SRC:DST[:ro,nosuid,nodev,noexec,rbind]");
-    let mut parts = value.splitn(3, |b| *b == b':');
-    let (Some(source), Some(destination)) = (parts.next(), parts.next()) else {
-        return Err(SHAPE);
+    let (source, rest) = cut(value, b':');
+    let Some(rest) = rest else {
+        return Err(Reason::MustBe("SRC:DST[:ro,nosuid,nodev,noexec,rbind]"));
     };
-    let options = parts.next();
-    for option in options.into_iter().flat_map(|o| o.split(|b| *b == b',')) {
-        match option {
-            b"ro" | b"rw" | b"nosuid" | b"nodev" | b"noexec" | b"rbind" => {}
-            _ => return Err(Reason::NoMountOption(option)),
-        }
+    let (destination, options) = cut(rest, b':');
+    let mut rest = options;
+    while let Some(some) = rest {
+        let (option, behind) = cut(some, b',');
+        which("ro rw nosuid nodev noexec rbind", option).ok_or(Reason::NoMountOption(option))?;
+        rest = behind;
     }
-    let strings = [
-        path(source)?,
-        path(destination)?,
-        b"bind",
-        options.unwrap_or_default(),
-    ];
+    let options = options.unwrap_or_default();
+    let strings = [path(source)?, path(destination)?, b"bind", options];
     Ok(spec.push_strings(Tag::Mount, &strings)?)
 }
 
 /// A decimal of up to three places (more are cut off) times a thousand.
 fn thousandths(value: &[u8]) -> Option<u32> {
-    let mut parts = value.splitn(2, |b| *b == b'.');
-    let whole = number::u32(parts.next()?)?;
-    let places = match parts.next() {
+    let (whole, places) = cut(value, b'.');
+    let whole = number::u32(whole)?;
+    let places = match places {
         None => 0,
         Some(places) => {
             number::u64(places)?;
@@ -222,32 +237,33 @@ fn thousandths(value: &[u8]) -> Option<u32> {
     whole.checked_mul(1000)?.checked_add(places)
 }
 
-fn restart(value: &[u8]) -> Result<Restart, Reason<'static>> {
-    const SHAPE: Reason<'static> = Reason::MustBe("no, on-failure[:N] or always");
-    match value {
-        b"no" => Ok(Restart::No),
-        b"always" => Ok(Restart::Always),
-        b"on-failure" => Ok(Restart::OnFailure(0)),
-        _ => value
-            .strip_prefix(b"on-failure:")
-            .and_then(number::u32)
-            .map(Restart::OnFailure)
-            .ok_or(SHAPE),
-    }
+fn restart(value: &[u8]) -> Result<u64, Reason<'static>> {
+    let (word, retries) = cut(value, b':');
+    let policy = match (which("no always on-failure", word), retries) {
+        (Some(0), None) => Some(Restart::No),
+        (Some(1), None) => Some(Restart::Always),
+        (Some(2), None) => Some(Restart::OnFailure(0)),
+        (Some(2), Some(retries)) => number::u32(retries).map(Restart::OnFailure),
+        _ => None,
+    };
+    let policy = policy.ok_or(Reason::MustBe("no, on-failure[:N] or always"))?;
+    let [a, b, c, d, e] = policy.to_bytes();
+    Ok(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]))
 }
 
-/// Whether `key` is a file of cgroup v2 that may be set: a controller's, or a bound of
+/// Whether `name` is a file of cgroup v2 that may be set: a controller's, or a bound of
 /// the tree. What moves, freezes, kills or delegates belongs to PID 1.
-fn cgroup_file(key: &[u8]) -> bool {
-    let dot = key.iter().position(|b| *b == b'.').unwrap_or(key.len());
-    let (controller, file) = key.split_at_checked(dot).unwrap_or_default();
-    let good = match controller {
-        b"cpu" | b"memory" | b"pids" | b"io" | b"cpuset" | b"hugetlb" | b"rdma" | b"misc" => true,
-        b"cgroup" => file.starts_with(b".max."),
-        _ => false,
+fn is_cgroup_file(name: &[u8]) -> bool {
+    let (controller, Some(file)) = cut(name, b'.') else {
+        return false;
     };
-    good && file.len() > 1
-        && key.len() <= HOSTNAME_MAX
+    let known = match controller {
+        b"cgroup" => file.starts_with(b"max."),
+        _ => which("cpu memory pids io cpuset hugetlb rdma misc", controller).is_some(),
+    };
+    known
+        && !file.is_empty()
+        && name.len() <= HOSTNAME_MAX
         && file
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
@@ -255,10 +271,10 @@ fn cgroup_file(key: &[u8]) -> bool {
 
 /// The value as the kernel reads it: sizes in bytes, a share of a processor as quota and
 /// period, a blank where a person had to write a comma.
-fn cgroup<'a>(spec: &mut SpecBuf, key: &'a [u8], value: &'a [u8]) -> Result<(), Reason<'a>> {
+fn cgroup<'a>(spec: &mut SpecBuf, name: &'a [u8], value: &'a [u8]) -> Result<(), Reason<'a>> {
     let mut room: Vec<u8, CGROUP_VALUE_MAX> = Vec::new();
-    let sized = key.starts_with(b"memory.") || key.starts_with(b"hugetlb.");
-    let share = value.strip_suffix(b"%").filter(|_| key == b"cpu.max");
+    let sized = which("memory hugetlb", cut(name, b'.').0).is_some();
+    let share = value.strip_suffix(b"%").filter(|_| name == b"cpu.max");
     if sized && value != b"max" {
         let size = number::size(value).ok_or(Reason::MustBe("a size like 64M, or max"))?;
         decimal(&mut room, size);
@@ -268,13 +284,12 @@ fn cgroup<'a>(spec: &mut SpecBuf, key: &'a [u8], value: &'a [u8]) -> Result<(), 
         decimal(&mut room, u64::from(quota));
         let _ = room.extend_from_slice(b" 100000");
     } else {
-        let blank = |b: &u8| if *b == b',' { b' ' } else { *b };
-        if value.len() > CGROUP_VALUE_MAX {
-            return Err(Reason::TooLong);
+        room.extend_from_slice(value).map_err(|_| Reason::TooLong)?;
+        for b in room.iter_mut().filter(|b| **b == b',') {
+            *b = b' ';
         }
-        room.extend(value.iter().map(blank));
     }
-    Ok(spec.push_strings(Tag::Cgroup, &[key, &room])?)
+    Ok(spec.push_strings(Tag::Cgroup, &[name, &room])?)
 }
 
 /// Adds a number's digits; there is always room for one number.
@@ -436,7 +451,7 @@ mod tests {
         let must = |key: &'static str, value: &'static str| {
             let got = apply(&mut SpecBuf::new(), key.as_bytes(), Some(value.as_bytes()));
             assert!(
-                matches!(got, Err(Reason::MustBe(_))),
+                matches!(got, Err(Reason::MustBe(_) | Reason::OneOf(_))),
                 "{key}={value}: {got:?}"
             );
         };

@@ -4,6 +4,7 @@
 //! puts the word that was meant before it: *WORD: reason*.
 
 use super::text::Plain;
+use ufmt::uDisplay;
 
 /// Why a word cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +19,8 @@ pub enum Reason<'a> {
     TakesNoValue,
     /// Its value must be what the text says.
     MustBe(&'static str),
+    /// Its value must be one of these words, with blanks between.
+    OneOf(&'static str),
     /// A capability's name that no kernel knows.
     NoCapability(&'a [u8]),
     /// A mount option that is none.
@@ -34,32 +37,33 @@ pub enum Reason<'a> {
     NoImage(&'a [u8]),
 }
 
-impl ufmt::uDisplay for Reason<'_> {
+impl uDisplay for Reason<'_> {
     fn fmt<W: ufmt::uWrite + ?Sized>(
         &self,
         f: &mut ufmt::Formatter<'_, W>,
     ) -> Result<(), W::Error> {
-        let named = |f: &mut ufmt::Formatter<'_, W>, before: &str, name: &[u8], behind: &str| {
-            f.write_str(before)?;
-            ufmt::uDisplay::fmt(&Plain(name), f)?;
-            f.write_str(behind)
-        };
-        match *self {
-            Reason::UnknownWord => f.write_str("unknown word"),
-            Reason::UnknownKey => f.write_str("unknown key"),
-            Reason::NoValue => f.write_str("value missing"),
-            Reason::TakesNoValue => f.write_str("takes no value"),
-            Reason::MustBe(what) => named(f, "must be ", what.as_bytes(), ""),
-            Reason::NoCapability(name) => named(f, "unknown capability ", name, ""),
-            Reason::NoMountOption(name) => named(f, "unknown mount option ", name, ""),
-            Reason::BadName => f.write_str(
-                "a name is 1 to 63 letters, digits, _ . or -, begins with no . or -, and is no ttyN",
+        let (before, name, behind): (_, &[u8], _) = match *self {
+            Reason::UnknownWord => ("unknown word", b"", ""),
+            Reason::UnknownKey => ("unknown key", b"", ""),
+            Reason::NoValue => ("value missing", b"", ""),
+            Reason::TakesNoValue => ("takes no value", b"", ""),
+            Reason::MustBe(what) => ("must be ", what.as_bytes(), ""),
+            Reason::OneOf(words) => ("must be one of: ", words.as_bytes(), ""),
+            Reason::NoCapability(name) => ("unknown capability ", name, ""),
+            Reason::NoMountOption(name) => ("unknown mount option ", name, ""),
+            Reason::BadName => (
+                "must be 1 to 63 letters, digits, _ . -, begin with no . or -, and be no ttyN",
+                b"",
+                "",
             ),
-            Reason::Quote => f.write_str("unclosed quote, or text behind a closed one"),
-            Reason::TooLong => f.write_str("too long"),
-            Reason::Control => f.write_str("a NUL or a line's end in the value"),
-            Reason::NoImage(name) => named(f, "no image ", name, " in the store"),
-        }
+            Reason::Quote => ("unclosed quote, or text behind a closed one", b"", ""),
+            Reason::TooLong => ("too long", b"", ""),
+            Reason::Control => ("a NUL or a line's end in the value", b"", ""),
+            Reason::NoImage(name) => ("no image ", name, " in the store"),
+        };
+        f.write_str(before)?;
+        Plain(name).fmt(f)?;
+        f.write_str(behind)
     }
 }
 

@@ -1,39 +1,16 @@
 //! Signals by name and number, as signal(7) has them on x86 and ARM.
 
+use super::text::which;
+use heapless::Vec;
+
 /// Names in the order of their numbers, from 1 to 31.
-const NAMES: [&str; 31] = [
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGILL",
-    "SIGTRAP",
-    "SIGABRT",
-    "SIGBUS",
-    "SIGFPE",
-    "SIGKILL",
-    "SIGUSR1",
-    "SIGSEGV",
-    "SIGUSR2",
-    "SIGPIPE",
-    "SIGALRM",
-    "SIGTERM",
-    "SIGSTKFLT",
-    "SIGCHLD",
-    "SIGCONT",
-    "SIGSTOP",
-    "SIGTSTP",
-    "SIGTTIN",
-    "SIGTTOU",
-    "SIGURG",
-    "SIGXCPU",
-    "SIGXFSZ",
-    "SIGVTALRM",
-    "SIGPROF",
-    "SIGWINCH",
-    "SIGIO",
-    "SIGPWR",
-    "SIGSYS",
-];
+const NAMES: &str = "\
+    SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV \
+    SIGUSR2 SIGPIPE SIGALRM SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN \
+    SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS";
+
+/// Longer than any name with a SIG too many.
+const NAME_MAX: usize = 16;
 
 /// The highest signal number of Linux.
 pub const SIGNAL_MAX: u8 = 64;
@@ -44,8 +21,7 @@ pub fn name(number: u8) -> &'static str {
         32..=SIGNAL_MAX => "SIGRT",
         _ => number
             .checked_sub(1)
-            .and_then(|i| NAMES.get(usize::from(i)))
-            .copied()
+            .and_then(|at| NAMES.split(' ').nth(usize::from(at)))
             .unwrap_or("?"),
     }
 }
@@ -57,16 +33,16 @@ pub fn number(word: &[u8]) -> Option<u8> {
             .and_then(|n| u8::try_from(n).ok())
             .filter(|n| (1..=SIGNAL_MAX).contains(n));
     }
-    let bare = match word.get(..3) {
-        Some(sig) if sig.eq_ignore_ascii_case(b"SIG") => word.get(3..)?,
-        _ => word,
+    // The table's own spelling: upper case, SIG in front.
+    let mut room: Vec<u8, NAME_MAX> = Vec::new();
+    let _ = room.extend_from_slice(b"SIG");
+    room.extend_from_slice(word).ok()?;
+    room.make_ascii_uppercase();
+    let spelled = match room.get(3..6) {
+        Some(b"SIG") => room.get(3..)?,
+        _ => &room,
     };
-    let at = NAMES.iter().position(|n| {
-        n.as_bytes()
-            .get(3..)
-            .is_some_and(|n| n.eq_ignore_ascii_case(bare))
-    })?;
-    u8::try_from(at + 1).ok()
+    u8::try_from(which(NAMES, spelled)? + 1).ok()
 }
 
 #[cfg(test)]

@@ -233,6 +233,12 @@ impl SpecBuf {
         self.push(tag, payload)
     }
 
+    /// Replaces the record of that tag, which is of fixed size, by the number's low bytes.
+    pub fn set_number(&mut self, tag: Tag, number: u64) -> Result<(), BadSpec> {
+        let bytes = number.to_le_bytes();
+        self.set(tag, bytes.get(..tag.size()).unwrap_or_default())
+    }
+
     /// Replaces the string of that tag.
     pub fn set_str(&mut self, tag: Tag, string: &[u8]) -> Result<(), BadSpec> {
         self.remove(tag);
@@ -341,6 +347,11 @@ impl<'a> Spec<'a> {
             return Err(BadSpec::BadName);
         }
         Ok(spec)
+    }
+
+    /// The bytes that it is.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Its records, in order.

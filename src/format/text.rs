@@ -13,12 +13,8 @@ impl ufmt::uDisplay for Plain<'_> {
         f: &mut ufmt::Formatter<'_, W>,
     ) -> Result<(), W::Error> {
         for chunk in self.0.utf8_chunks() {
-            for part in chunk.valid().split_inclusive(char::is_control) {
-                let clean = part.trim_end_matches(char::is_control);
-                f.write_str(clean)?;
-                if clean.len() < part.len() {
-                    f.write_str("?")?;
-                }
+            for c in chunk.valid().chars() {
+                f.write_char(if c.is_control() { '?' } else { c })?;
             }
             if !chunk.invalid().is_empty() {
                 f.write_str("?")?;
@@ -28,9 +24,68 @@ impl ufmt::uDisplay for Plain<'_> {
     }
 }
 
+/// Whoever takes text. As a trait object, so that every value's words are compiled once
+/// for all writers of the binary.
+pub type Sink<'a> = dyn ufmt::uWrite<Error = core::convert::Infallible> + 'a;
+
+/// Writes text into a [`Sink`], which keeps its errors for itself.
+macro_rules! put {
+    ($sink:expr, $($rest:tt)*) => {{
+        let sink: &mut $crate::format::text::Sink<'_> = &mut *$sink;
+        let Ok(()) = ufmt::uwrite!(sink, $($rest)*);
+    }};
+}
+pub(crate) use put;
+
+/// The line of that number, counted from 0.
+pub fn line(lines: &'static str, number: usize) -> Option<&'static str> {
+    lines.split('\n').nth(number)
+}
+
+/// Splits at the first `at`, which is in neither part; without one all is in the first.
+pub fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|b| *b == at) {
+        Some(end) => (text.get(..end).unwrap_or_default(), text.get(end + 1..)),
+        None => (text, None),
+    }
+}
+
+/// Which of `words` it is, counted from 0; they have one blank between them. A string
+/// instead of a table of pointers: a third of the bytes.
+pub fn which(words: &str, word: &[u8]) -> Option<usize> {
+    let mut rest = Some(words.as_bytes());
+    let mut number = 0;
+    while let Some(some) = rest {
+        let (known, behind) = cut(some, b' ');
+        if known == word {
+            return Some(number);
+        }
+        number += 1;
+        rest = behind;
+    }
+    None
+}
+
+/// The same, with its value from a table of as many.
+pub fn pick<T: Copy>(words: &str, values: &[T], word: &[u8]) -> Option<T> {
+    values.get(which(words, word)?).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_found_whole() {
+        assert_eq!(which("ab c de", b"ab"), Some(0));
+        assert_eq!(which("ab c de", b"de"), Some(2));
+        for none in ["", "a", "b", "ab c", "d", "dee", " "] {
+            assert_eq!(which("ab c de", none.as_bytes()), None, "{none}");
+        }
+        assert_eq!(cut(b"a=b=c", b'='), (&b"a"[..], Some(&b"b=c"[..])));
+        assert_eq!(cut(b"a=", b'='), (&b"a"[..], Some(&b""[..])));
+        assert_eq!(cut(b"a", b'='), (&b"a"[..], None));
+    }
 
     #[test]
     fn escape_sequences_are_neutralised() {

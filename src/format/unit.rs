@@ -1,79 +1,163 @@
 //! A container's record as people and programs read it.
 //!
 //! One line of `list`, the `KEY: value` lines of `info` and of /run/pouch/cont_NAME,
-//! and the JSON of both.
+//! and the JSON of both. Each is a form with a `%` for each value, filled by one
+//! function: half the bytes that as many formatting calls would take.
 
 use super::ended::Ended;
 use super::errno;
+use super::fault::Fault;
 use super::message::Unit;
 use super::text::Plain;
 use ufmt::{Formatter, uDisplay, uWrite, uwrite};
 
-/// Where the cgroups of containers lie.
-pub const CGROUP_ROOT: &str = "/sys/fs/cgroup/pouch/";
+const LINE: &str = "% : % % pid % age % memory % restarts %";
+const FILE: &str = "NAME: %\nSTATE: %\nTTYNUM: %\nPID: %\nPPID: %\nIMAGE: %\n\
+    CGROUP: /sys/fs/cgroup/pouch/%\nRESTARTS: %\nEXIT: %\n";
+const JSON: &str = "{\"name\":\"%\",\"state\":\"%\",\"tty\":%,\"pid\":%,\"ppid\":%,\
+    \"image\":%,\"cgroup\":\"/sys/fs/cgroup/pouch/%\",\"age_ms\":%,\"memory\":%,\
+    \"restarts\":%,\"exit\":%,\"fault\":%}";
+const JSON_ENDED: &str = "{\"kind\":\"%\",\"value\":%}";
+const JSON_FAULT: &str = "{\"verb\":\"%\",\"object\":%,\"errno\":%,\"reason\":\"%\"}";
 
-/// Something that may be missing, shown as `-` then.
-struct OrDash<T>(Option<T>);
+/// What stands in a form's gap.
+#[derive(Clone, Copy)]
+enum Value<'a> {
+    Word(&'static str),
+    Text(&'a [u8]),
+    Number(u64),
+    Slot(u8),
+    Age(u64),
+    Size(u64),
+    Reason(u16),
+    Ended(Ended),
+    Fault(Fault<'a>),
+    /// In JSON.
+    Quoted(&'a [u8]),
+    QuotedSlot(u8),
+    JsonEnded(Ended),
+    JsonFault(Fault<'a>),
+}
 
-impl<T: uDisplay> uDisplay for OrDash<T> {
+impl Value<'_> {
+    /// Nothing, for people.
+    const DASH: Self = Value::Word("-");
+    /// Nothing, for programs.
+    const NULL: Self = Value::Word("null");
+}
+
+impl uDisplay for Value<'_> {
     fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        match &self.0 {
-            Some(value) => value.fmt(f),
-            None => f.write_str("-"),
+        match *self {
+            Value::Word(word) => f.write_str(word),
+            Value::Text(text) => Plain(text).fmt(f),
+            Value::Number(number) => number.fmt(f),
+            Value::Slot(slot) => uwrite!(f, "tty{}", slot),
+            Value::Age(ms) => age(f, ms),
+            Value::Size(bytes) => size(f, bytes),
+            Value::Reason(number) => errno::Reason(number).fmt(f),
+            Value::Ended(ended) => ended.fmt(f),
+            Value::Fault(fault) => fault.fmt(f),
+            Value::Quoted(text) => quoted(f, text),
+            Value::QuotedSlot(slot) => uwrite!(f, "\"tty{}\"", slot),
+            Value::JsonEnded(ended) => {
+                let (kind, value) = match ended {
+                    Ended::Exited(value) => ("exited", value),
+                    Ended::Signalled(value) => ("signalled", value),
+                    Ended::Dumped(value) => ("dumped", value),
+                };
+                let values = [Value::Word(kind), Value::Number(value.into())];
+                fill(f, JSON_ENDED, &values)
+            }
+            Value::JsonFault(fault) => {
+                let values = [
+                    Value::Word(fault.step.verb()),
+                    Value::Quoted(fault.object),
+                    Value::Number(fault.errno.into()),
+                    Value::Reason(fault.errno),
+                ];
+                fill(f, JSON_FAULT, &values)
+            }
         }
     }
 }
 
-/// A time in its two largest units: 5s, 3m20s, 2h5m, 4d1h.
-#[derive(Clone, Copy)]
-pub struct Age(
-    /// Milliseconds.
-    pub u64,
-);
-
-impl uDisplay for Age {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        let s = self.0 / 1000;
-        let (large, large_unit, small, small_unit) = match s {
-            0..60 => return uwrite!(f, "{}s", s),
-            60..3600 => (s / 60, "m", s % 60, "s"),
-            3600..86_400 => (s / 3600, "h", s / 60 % 60, "m"),
-            _ => (s / 86_400, "d", s / 3600 % 24, "h"),
-        };
-        uwrite!(f, "{}{}{}{}", large, large_unit, small, small_unit)
+/// Writes a form, a value for each `%`.
+fn fill<W: uWrite + ?Sized>(
+    f: &mut Formatter<'_, W>,
+    form: &str,
+    values: &[Value<'_>],
+) -> Result<(), W::Error> {
+    let mut values = values.iter();
+    for text in form.split_inclusive('%') {
+        match text.strip_suffix('%') {
+            Some(text) => {
+                f.write_str(text)?;
+                values.next().unwrap_or(&Value::DASH).fmt(f)?;
+            }
+            None => f.write_str(text)?,
+        }
     }
+    Ok(())
+}
+
+/// A time in its two largest units: 5s, 3m20s, 2h5m, 4d1h.
+fn age<W: uWrite + ?Sized>(f: &mut Formatter<'_, W>, ms: u64) -> Result<(), W::Error> {
+    let s = ms / 1000;
+    let (large, large_unit, small, small_unit) = match s {
+        0..60 => return uwrite!(f, "{}s", s),
+        60..3600 => (s / 60, "m", s % 60, "s"),
+        3600..86_400 => (s / 3600, "h", s / 60 % 60, "m"),
+        _ => (s / 86_400, "d", s / 3600 % 24, "h"),
+    };
+    uwrite!(f, "{}{}{}{}", large, large_unit, small, small_unit)
 }
 
 /// Bytes with one decimal in the largest unit that leaves a whole number: 1.2M.
-#[derive(Clone, Copy)]
-pub struct Size(
-    /// Bytes.
-    pub u64,
-);
-
-impl uDisplay for Size {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        let (shift, unit) = match self.0 {
-            0..0x400 => return uwrite!(f, "{}", self.0),
-            0x400..0x10_0000 => (10, "K"),
-            0x10_0000..0x4000_0000 => (20, "M"),
-            _ => (30, "G"),
-        };
-        let tenths = ((self.0 >> (shift - 10)) & 0x3ff) * 10 / 1024;
-        uwrite!(f, "{}.{}{}", self.0 >> shift, tenths, unit)
-    }
+fn size<W: uWrite + ?Sized>(f: &mut Formatter<'_, W>, bytes: u64) -> Result<(), W::Error> {
+    let (shift, unit) = match bytes {
+        0..0x400 => return bytes.fmt(f),
+        0x400..0x10_0000 => (10, "K"),
+        0x10_0000..0x4000_0000 => (20, "M"),
+        _ => (30, "G"),
+    };
+    let tenths = ((bytes >> (shift - 10)) & 0x3ff) * 10 / 1024;
+    uwrite!(f, "{}.{}{}", bytes >> shift, tenths, unit)
 }
 
-struct Slot(u8);
-
-impl uDisplay for Slot {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        uwrite!(f, "tty{}", self.0)
+/// A JSON string, its quotes included; what is no UTF-8 becomes U+FFFD.
+fn quoted<W: uWrite + ?Sized>(f: &mut Formatter<'_, W>, text: &[u8]) -> Result<(), W::Error> {
+    f.write_str("\"")?;
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                // All of them are below U+00A0.
+                let digit = |n: u32| char::from_digit(n & 15, 16).unwrap_or('0');
+                f.write_str("\\u00")?;
+                f.write_char(digit(u32::from(c) >> 4))?;
+                f.write_char(digit(u32::from(c)))?;
+                continue;
+            }
+            if matches!(c, '"' | '\\') {
+                f.write_str("\\")?;
+            }
+            f.write_char(c)?;
+        }
+        if !chunk.invalid().is_empty() {
+            f.write_str("\u{fffd}")?;
+        }
     }
+    f.write_str("\"")
 }
 
-fn pid(number: u32) -> OrDash<u32> {
-    OrDash(Some(number).filter(|n| *n != 0))
+/// The number, or nothing for 0.
+fn pid(number: u32) -> Option<u64> {
+    Some(u64::from(number)).filter(|n| *n != 0)
+}
+
+/// What a person called the root, or nothing for the host's.
+fn image<'a>(unit: &Unit<'a>) -> Option<&'a [u8]> {
+    Some(unit.image).filter(|i| !i.is_empty())
 }
 
 /// What follows the number in `list`: `c1 : started tty1 pid 123 age 5s memory 1.2M restarts 0`.
@@ -85,23 +169,22 @@ pub struct Line<'a>(
 impl uDisplay for Line<'_> {
     fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
         let u = &self.0;
-        uwrite!(
-            f,
-            "{} : {} {} pid {} age {} memory {} restarts {}",
-            Plain(u.name),
-            u.state.word(),
-            OrDash(u.slot.map(Slot)),
-            pid(u.pid),
-            Age(u.age_ms),
-            OrDash(u.memory.map(Size)),
-            u.restarts
-        )?;
+        let values = [
+            Value::Text(u.name),
+            Value::Word(u.state.word()),
+            u.slot.map_or(Value::DASH, Value::Slot),
+            pid(u.pid).map_or(Value::DASH, Value::Number),
+            Value::Age(u.age_ms),
+            u.memory.map_or(Value::DASH, Value::Size),
+            Value::Number(u.restarts.into()),
+        ];
+        fill(f, LINE, &values)?;
         // What ended a container matters once it does not run; a fault always does.
         if let Some(ended) = u.ended.filter(|_| u.pid == 0) {
-            uwrite!(f, " {}", ended)?;
+            fill(f, " %", &[Value::Ended(ended)])?;
         }
         match u.fault {
-            Some(fault) => uwrite!(f, " {}", fault),
+            Some(fault) => fill(f, " %", &[Value::Fault(fault)]),
             None => Ok(()),
         }
     }
@@ -116,21 +199,19 @@ pub struct File<'a>(
 impl uDisplay for File<'_> {
     fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
         let u = &self.0;
-        let image = Some(u.image).filter(|i| !i.is_empty()).map(Plain);
-        uwrite!(
-            f,
-            "NAME: {}\nSTATE: {}\nTTYNUM: {}\nPID: {}\nPPID: {}\nIMAGE: {}\nCGROUP: {}{}\nRESTARTS: {}\nEXIT: {}\n",
-            Plain(u.name),
-            u.state.word(),
-            OrDash(u.slot),
-            pid(u.pid),
-            u.ppid,
-            OrDash(image),
-            CGROUP_ROOT,
-            Plain(u.name),
-            u.restarts,
-            OrDash(u.ended)
-        )
+        let slot = u.slot.map(u64::from);
+        let values = [
+            Value::Text(u.name),
+            Value::Word(u.state.word()),
+            slot.map_or(Value::DASH, Value::Number),
+            pid(u.pid).map_or(Value::DASH, Value::Number),
+            Value::Number(u.ppid.into()),
+            image(u).map_or(Value::DASH, Value::Text),
+            Value::Text(u.name),
+            Value::Number(u.restarts.into()),
+            u.ended.map_or(Value::DASH, Value::Ended),
+        ];
+        fill(f, FILE, &values)
     }
 }
 
@@ -144,52 +225,11 @@ impl uDisplay for Info<'_> {
     fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
         let u = &self.0;
         File(*u).fmt(f)?;
-        let memory = OrDash(u.memory.map(Size));
-        uwrite!(f, "AGE: {}\nMEMORY: {}\n", Age(u.age_ms), memory)?;
+        let memory = u.memory.map_or(Value::DASH, Value::Size);
+        fill(f, "AGE: %\nMEMORY: %\n", &[Value::Age(u.age_ms), memory])?;
         match u.fault {
-            Some(fault) => uwrite!(f, "FAULT: {}\n", fault),
+            Some(fault) => fill(f, "FAULT: %\n", &[Value::Fault(fault)]),
             None => Ok(()),
-        }
-    }
-}
-
-/// A JSON string, its quotes included; what is no UTF-8 becomes U+FFFD.
-struct Quoted<'a>(&'a [u8]);
-
-impl uDisplay for Quoted<'_> {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        f.write_str("\"")?;
-        for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                let code = u32::from(c);
-                match c {
-                    '"' => f.write_str("\\\"")?,
-                    '\\' => f.write_str("\\\\")?,
-                    '\0'..='\x1f' | '\x7f'..='\u{9f}' => {
-                        let digit = |n: u32| char::from_digit(n & 15, 16).unwrap_or('0');
-                        f.write_str("\\u00")?;
-                        f.write_char(digit(code >> 4))?;
-                        f.write_char(digit(code))?;
-                    }
-                    _ => f.write_char(c)?,
-                }
-            }
-            if !chunk.invalid().is_empty() {
-                f.write_str("\u{fffd}")?;
-            }
-        }
-        f.write_str("\"")
-    }
-}
-
-/// Something that may be missing, `null` then.
-struct OrNull<T>(Option<T>);
-
-impl<T: uDisplay> uDisplay for OrNull<T> {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        match &self.0 {
-            Some(value) => value.fmt(f),
-            None => f.write_str("null"),
         }
     }
 }
@@ -203,53 +243,21 @@ pub struct Json<'a>(
 impl uDisplay for Json<'_> {
     fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
         let u = &self.0;
-        let image = Some(u.image).filter(|i| !i.is_empty()).map(Quoted);
-        uwrite!(
-            f,
-            "{{\"name\":{},\"state\":\"{}\",\"tty\":",
-            Quoted(u.name),
-            u.state.word()
-        )?;
-        match u.slot {
-            Some(slot) => uwrite!(f, "\"tty{}\"", slot)?,
-            None => f.write_str("null")?,
-        }
-        uwrite!(
-            f,
-            ",\"pid\":{},\"ppid\":{},\"image\":{},\"cgroup\":\"{}{}\",\"age_ms\":{},\"memory\":{},\"restarts\":{},\"exit\":",
-            OrNull(Some(u.pid).filter(|n| *n != 0)),
-            u.ppid,
-            OrNull(image),
-            CGROUP_ROOT,
-            Plain(u.name),
-            u.age_ms,
-            OrNull(u.memory),
-            u.restarts
-        )?;
-        match u.ended {
-            Some(ended) => {
-                let (kind, value) = match ended {
-                    Ended::Exited(value) => ("exited", value),
-                    Ended::Signalled(value) => ("signalled", value),
-                    Ended::Dumped(value) => ("dumped", value),
-                };
-                uwrite!(f, "{{\"kind\":\"{}\",\"value\":{}}}", kind, value)?;
-            }
-            None => f.write_str("null")?,
-        }
-        f.write_str(",\"fault\":")?;
-        match u.fault {
-            Some(fault) => uwrite!(
-                f,
-                "{{\"verb\":\"{}\",\"object\":{},\"errno\":{},\"reason\":\"{}\"}}",
-                fault.step.verb(),
-                Quoted(fault.object),
-                fault.errno,
-                errno::Reason(fault.errno)
-            )?,
-            None => f.write_str("null")?,
-        }
-        f.write_str("}")
+        let values = [
+            Value::Text(u.name),
+            Value::Word(u.state.word()),
+            u.slot.map_or(Value::NULL, Value::QuotedSlot),
+            pid(u.pid).map_or(Value::NULL, Value::Number),
+            Value::Number(u.ppid.into()),
+            image(u).map_or(Value::NULL, Value::Quoted),
+            Value::Text(u.name),
+            Value::Number(u.age_ms),
+            u.memory.map_or(Value::NULL, Value::Number),
+            Value::Number(u.restarts.into()),
+            u.ended.map_or(Value::NULL, Value::JsonEnded),
+            u.fault.map_or(Value::NULL, Value::JsonFault),
+        ];
+        fill(f, JSON, &values)
     }
 }
 
@@ -306,7 +314,7 @@ mod tests {
             (86_400_000, "1d0h"),
             (u64::MAX, "213503982334d14h"),
         ] {
-            assert_eq!(text(Age(ms)), words);
+            assert_eq!(text(Value::Age(ms)), words);
         }
         for (bytes, words) in [
             (0, "0"),
@@ -316,7 +324,7 @@ mod tests {
             (1_258_496, "1.2M"),
             (5 << 30, "5.0G"),
         ] {
-            assert_eq!(text(Size(bytes)), words);
+            assert_eq!(text(Value::Size(bytes)), words);
         }
     }
 
