@@ -81,24 +81,14 @@ pub fn show(out: &mut Sink<'_>, verb: Verb) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::text::Text;
     use std::string::String;
 
-    /// A writer that never fails.
-    struct Text(String);
-
-    impl ufmt::uWrite for Text {
-        type Error = core::convert::Infallible;
-
-        fn write_str(&mut self, s: &str) -> Result<(), Self::Error> {
-            self.0.push_str(s);
-            Ok(())
-        }
-    }
-
     fn shown(verb: Verb) -> String {
-        let mut text = Text(String::new());
+        let mut text = Text::<4096>::new();
         show(&mut text, verb);
-        text.0
+        assert!(!text.is_cut());
+        text.as_str().into()
     }
 
     #[test]

@@ -37,6 +37,54 @@ macro_rules! put {
 }
 pub(crate) use put;
 
+/// A bounded text to write into by [`put`]. What does not fit is left out, from the first
+/// byte too many on.
+#[derive(Default)]
+pub struct Text<const N: usize> {
+    text: heapless::String<N>,
+    full: bool,
+}
+
+impl<const N: usize> Text<N> {
+    /// An empty one.
+    pub const fn new() -> Self {
+        Text {
+            text: heapless::String::new(),
+            full: false,
+        }
+    }
+
+    /// What was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether something was left out.
+    pub fn is_cut(&self) -> bool {
+        self.full
+    }
+}
+
+impl<const N: usize> ufmt::uWrite for Text<N> {
+    type Error = core::convert::Infallible;
+
+    fn write_str(&mut self, text: &str) -> Result<(), Self::Error> {
+        let room = N - self.text.len();
+        let fitting = match text.len() <= room {
+            true => text.len(),
+            false => (0..=room)
+                .rev()
+                .find(|at| text.is_char_boundary(*at))
+                .unwrap_or(0),
+        };
+        if !self.full {
+            let _ = self.text.push_str(text.get(..fitting).unwrap_or_default());
+        }
+        self.full |= fitting < text.len();
+        Ok(())
+    }
+}
+
 /// The line of that number, counted from 0.
 pub fn line(lines: &'static str, number: usize) -> Option<&'static str> {
     lines.split('\n').nth(number)
@@ -74,6 +122,18 @@ pub fn pick<T: Copy>(words: &str, values: &[T], word: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_text_ends_with_a_whole_letter() {
+        let mut text = Text::<4>::new();
+        put!(&mut text, "{}{}", "abc", "\u{e4}");
+        assert_eq!((text.as_str(), text.is_cut()), ("abc", true));
+        put!(&mut text, "d");
+        assert_eq!(text.as_str(), "abc");
+        let mut text = Text::<4>::new();
+        put!(&mut text, "{}", Plain(b"a\nb\n"));
+        assert_eq!((text.as_str(), text.is_cut()), ("a?b?", false));
+    }
 
     #[test]
     fn words_are_found_whole() {
