@@ -26,6 +26,11 @@ fn main() {
             "-Wl,-z,noexecstack,--gc-sections,--build-id=none,-z,norelro",
         ]
     };
+    // A core built from source brings memcpy and its kin (compiler-builtins-mem); the prebuilt one does not.
+    println!("cargo::rustc-check-cfg=cfg(pouch_mem)");
+    if !direct {
+        println!("cargo::rustc-cfg=pouch_mem");
+    }
     for word in words {
         println!("cargo::rustc-link-arg-bins={word}");
     }

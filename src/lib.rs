@@ -24,5 +24,12 @@
     )
 )] // a test may fail loudly
 
+pub mod ctl;
 #[forbid(unsafe_code)]
 pub mod format;
+pub mod init;
+pub mod jail;
+#[forbid(unsafe_code)]
+pub mod policy;
+#[allow(unsafe_code)] // the kernel is entered here and nowhere else
+pub mod sys;

@@ -1,2 +1,16 @@
-//! pouch
-fn main() {}
+//! pouch: PID 1 by its pid, a command by its name.
+#![no_std]
+#![no_main]
+
+use core::ffi::CStr;
+
+mod rt;
+
+/// Init if this is PID 1, else the command of that name. The value is the exit status.
+fn main(args: &[&'static CStr]) -> u8 {
+    if rustix::process::getpid().as_raw_nonzero().get() == 1 {
+        pouch::init::run(args)
+    } else {
+        pouch::ctl::run(args)
+    }
+}

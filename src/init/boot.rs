@@ -1,0 +1,348 @@
+//! From the kernel's hand-over to a board that has its file systems.
+//!
+//! Everything early is best effort: what fails is said and the way to the console goes on.
+
+use core::ffi::CStr;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, mount, mount_bind, mount_change, mount_move,
+};
+
+use super::Init;
+use crate::sys::{self, Errno, process};
+
+/// One early mount: source, target, type, flags, options.
+struct Early(
+    &'static CStr,
+    &'static CStr,
+    &'static CStr,
+    MountFlags,
+    &'static CStr,
+);
+
+const QUIET: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
+
+/// The first of all: what is needed to know where one is.
+const PROC: Early = Early(c"proc", c"/proc", c"proc", QUIET, c"");
+
+/// In this order: /dev/pts lies in /dev, the cgroups in /sys.
+const EARLY: [Early; 8] = [
+    PROC,
+    Early(c"sysfs", c"/sys", c"sysfs", QUIET, c""),
+    Early(
+        c"devtmpfs",
+        c"/dev",
+        c"devtmpfs",
+        MountFlags::NOSUID,
+        c"mode=0755",
+    ),
+    Early(
+        c"devpts",
+        c"/dev/pts",
+        c"devpts",
+        MountFlags::NOSUID.union(MountFlags::NOEXEC),
+        c"ptmxmode=0666,mode=0620,gid=5",
+    ),
+    Early(
+        c"tmpfs",
+        c"/dev/shm",
+        c"tmpfs",
+        MountFlags::NOSUID.union(MountFlags::NODEV),
+        c"mode=1777",
+    ),
+    Early(
+        c"tmpfs",
+        c"/run",
+        c"tmpfs",
+        MountFlags::NOSUID.union(MountFlags::NODEV),
+        c"mode=0755",
+    ),
+    Early(
+        c"tmpfs",
+        c"/tmp",
+        c"tmpfs",
+        MountFlags::NOSUID.union(MountFlags::NODEV),
+        c"mode=1777",
+    ),
+    Early(c"cgroup2", c"/sys/fs/cgroup", c"cgroup2", QUIET, c""),
+];
+
+/// Nodes made by hand where the kernel has no devtmpfs.
+const NODES: [(&CStr, u32, u32, u32); 8] = [
+    (c"/dev/console", 5, 1, 0o600),
+    (c"/dev/tty", 5, 0, 0o666),
+    (c"/dev/ptmx", 5, 2, 0o666),
+    (c"/dev/null", 1, 3, 0o666),
+    (c"/dev/zero", 1, 5, 0o666),
+    (c"/dev/full", 1, 7, 0o666),
+    (c"/dev/urandom", 1, 9, 0o666),
+    (c"/dev/kmsg", 1, 11, 0o644),
+];
+
+/// Links that scripts expect.
+const LINKS: [(&CStr, &CStr); 4] = [
+    (c"/proc/self/fd", c"/dev/fd"),
+    (c"/proc/self/fd/0", c"/dev/stdin"),
+    (c"/proc/self/fd/1", c"/dev/stdout"),
+    (c"/proc/self/fd/2", c"/dev/stderr"),
+];
+
+/// statfs magic of ramfs, tmpfs and cgroup2 (linux/magic.h).
+const RAMFS: i64 = 0x8584_58f6;
+const TMPFS: i64 = 0x0102_1994;
+const CGROUP2: i64 = 0x6367_7270;
+
+/// The inode of the first PID namespace (include/linux/proc_ns.h).
+const FIRST_PID_NS: &[u8] = b"pid:[4026531836]";
+/// That of the first UTS namespace.
+const FIRST_UTS_NS: &[u8] = b"uts:[4026531838]";
+
+/// The type of the file system that `path` lies on.
+fn fs_type(path: &CStr) -> i64 {
+    // The field's width differs by processor; a magic number is 32 bits.
+    rustix::fs::statfs(path).map_or(0, |s| (s.f_type as i64) & 0xffff_ffff)
+}
+
+/// Mounts what a board needs, and makes its root one that can be pivoted away from.
+pub(super) fn mounts() {
+    // In a PID namespace the mounts may still be the host's: take a copy first.
+    let _ = rustix::fs::mkdir(c"/proc", Mode::from_raw_mode(0o555));
+    if fs_type(c"/proc") != 0x9fa0 {
+        early(&PROC);
+    }
+    if nested()
+        && let Err(e) = process::unshare_mounts()
+    {
+        say(c"unable to unshare mounts of", c"the host", e);
+    }
+    let _ = mount_change(
+        c"/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    );
+    if matches!(fs_type(c"/"), RAMFS | TMPFS) && !nested() {
+        pivotable();
+    }
+    for one in &EARLY {
+        let already = match one.2.to_bytes() {
+            b"proc" => fs_type(one.1) == 0x9fa0 && !nested(),
+            b"cgroup2" => fs_type(one.1) == CGROUP2 && !nested(),
+            _ => false,
+        };
+        if !already {
+            early(one);
+        }
+        if one.2 == c"devtmpfs" {
+            nodes();
+        }
+    }
+    let _ = rustix::process::chdir(c"/");
+    let _ = rustix::fs::mkdir(c"/run/pouch", Mode::from_raw_mode(0o700));
+    let _ = rustix::fs::mkdir(crate::jail::STAGE, Mode::from_raw_mode(0o700));
+}
+
+/// Numbers 0 to 2 are taken, so that no descriptor of PID 1 is ever a standard stream.
+pub(super) fn standard_streams() {
+    use rustix::fd::{AsRawFd, IntoRawFd};
+    while let Ok(fd) = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::NOCTTY, Mode::empty())
+    {
+        if fd.as_raw_fd() > 2 {
+            return;
+        }
+        let _ = fd.into_raw_fd();
+    }
+}
+
+fn early(one: &Early) {
+    let Early(source, target, kind, flags, options) = *one;
+    let _ = rustix::fs::mkdir(target, Mode::from_raw_mode(0o755));
+    match mount(source, target, kind, flags, options) {
+        Ok(()) | Err(Errno::BUSY) => {}
+        Err(e) => say(c"unable to mount", target, e),
+    }
+}
+
+/// The initramfs is no mount that pivot_root takes. A bind of it, moved over it, is one.
+fn pivotable() {
+    const HOLD: &CStr = c"/.pouch-root";
+    let steps = || -> Result<(), Errno> {
+        match rustix::fs::mkdir(HOLD, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(e),
+        }
+        // /proc alone may be mounted by now; it is mounted anew on the other side.
+        let _ = rustix::mount::unmount(c"/proc", rustix::mount::UnmountFlags::DETACH);
+        mount_bind(c"/", HOLD)?;
+        rustix::process::chdir(HOLD)?;
+        mount_move(c".", c"/")?;
+        rustix::process::chroot(c".")?;
+        rustix::process::chdir(c"/")?;
+        let _ = rustix::fs::rmdir(HOLD);
+        Ok(())
+    };
+    if let Err(e) = steps() {
+        say(c"unable to make pivotable", c"/", e);
+    }
+}
+
+fn nodes() {
+    for (path, major, minor, mode) in NODES {
+        let _ = rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path,
+            FileType::CharacterDevice,
+            Mode::from_raw_mode(mode),
+            rustix::fs::makedev(major, minor),
+        );
+    }
+    for (target, path) in LINKS {
+        let _ = rustix::fs::symlink(target, path);
+    }
+}
+
+/// Before there is a log or a line: straight to the kernel's log.
+fn say(what: &CStr, object: &CStr, e: Errno) {
+    let mut text = heapless::String::<200>::new();
+    let reason = crate::format::errno::Reason(e.raw_os_error() as u16);
+    let _ = ufmt::uwrite!(
+        text,
+        "<27>pouch: {} {}: {}",
+        crate::format::text::Plain(what.to_bytes()),
+        crate::format::text::Plain(object.to_bytes()),
+        reason
+    );
+    write_file(c"/dev/kmsg", text.as_bytes());
+}
+
+/// Writes a small file of the kernel's. What cannot be written is left.
+pub(super) fn write_file(path: &CStr, bytes: &[u8]) -> bool {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    rustix::fs::open(path, flags, Mode::empty())
+        .and_then(|fd| rustix::io::write(&fd, bytes))
+        .is_ok()
+}
+
+/// Reads a file from its start into `room`, to its end or the room's.
+pub(super) fn read_file<'a>(path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    let fd = rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY,
+        Mode::empty(),
+    )?;
+    let mut len = 0;
+    while let Some(rest) = room.get_mut(len..) {
+        if rest.is_empty() {
+            break;
+        }
+        match rustix::io::read(&fd, rest)? {
+            0 => break,
+            n => len += n,
+        }
+    }
+    Ok(room.get(..len).unwrap_or_default())
+}
+
+fn link_is(path: &CStr, target: &[u8]) -> bool {
+    let mut room = [core::mem::MaybeUninit::uninit(); 64];
+    rustix::fs::readlinkat_raw(rustix::fs::CWD, path, &mut room)
+        .is_ok_and(|(text, _)| text == target)
+}
+
+/// Whether this is PID 1 of a PID namespace, and not the board's.
+pub(super) fn nested() -> bool {
+    // Without /proc nothing can be told; a board is the likelier case.
+    let known = rustix::fs::access(c"/proc/self/ns/pid", rustix::fs::Access::EXISTS).is_ok();
+    known && !link_is(c"/proc/self/ns/pid", FIRST_PID_NS)
+}
+
+/// Whether the host's name is this PID 1's to set.
+pub(super) fn owns_hostname() -> bool {
+    !nested() || !link_is(c"/proc/self/ns/uts", FIRST_UTS_NS)
+}
+
+/// Nothing works: a shell on the console is better than a panic.
+pub(super) fn last_resort(e: Errno) -> ! {
+    say(
+        c"unable to map memory for",
+        c"the tables; running /bin/sh as PID 1",
+        e,
+    );
+    let console = rustix::fs::open(
+        c"/dev/console",
+        OFlags::RDWR | OFlags::NOCTTY,
+        Mode::empty(),
+    );
+    if let Ok(console) = &console {
+        let _ = rustix::stdio::dup2_stdin(console);
+        let _ = rustix::stdio::dup2_stdout(console);
+        let _ = rustix::stdio::dup2_stderr(console);
+    }
+    sys::signal::reset();
+    sys::signal::unblock();
+    let _ = process::exec(c"/bin/sh", core::iter::once(c"sh"), core::iter::empty());
+    loop {
+        // No shell either. PID 1 must not end; it sleeps until somebody pulls the plug.
+        let _ = rustix::event::poll(&mut [], None);
+    }
+}
+
+impl Init {
+    /// The rest of the way: cgroups, socket, words, lines, containers.
+    pub(super) fn boot(&mut self) -> Result<(), Errno> {
+        self.t.config.nested = nested();
+        if owns_hostname() {
+            hostname();
+        }
+        super::cgroup::prepare(self.t);
+        self.listen()?;
+        self.watch_basics()?;
+        self.configure();
+        self.t.up = true;
+        log::info!("pouch {} is up", env!("CARGO_PKG_VERSION"));
+        Ok(())
+    }
+
+    /// Waits for signals and commands.
+    pub(super) fn watch_basics(&mut self) -> Result<(), Errno> {
+        use super::poll::{Token, watch};
+        use rustix::event::epoll::EventFlags;
+        use rustix::fd::AsFd;
+        watch(
+            &self.epoll,
+            self.signals.as_fd(),
+            Token::Signals,
+            0,
+            EventFlags::IN,
+        )?;
+        if let Some(control) = &self.t.control {
+            watch(
+                &self.epoll,
+                control.as_fd(),
+                Token::Control,
+                0,
+                EventFlags::IN,
+            )?;
+        }
+        // Ctrl-Alt-Del comes as SIGINT instead of rebooting behind our back.
+        if !self.t.config.nested {
+            let _ = rustix::system::reboot(rustix::system::RebootCommand::CadOff);
+        }
+        Ok(())
+    }
+}
+
+/// The name in /etc/hostname, else `pouch`.
+fn hostname() {
+    let mut room = [0u8; 65];
+    let name = read_file(c"/etc/hostname", &mut room).unwrap_or_default();
+    let name = name
+        .split(|b| b.is_ascii_whitespace())
+        .next()
+        .unwrap_or_default();
+    let name = if name.is_empty() { b"pouch" } else { name };
+    if let Err(e) = rustix::system::sethostname(name) {
+        say(c"unable to set", c"the host name", e);
+    }
+}

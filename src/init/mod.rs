@@ -1,0 +1,132 @@
+//! PID 1: owns every descriptor and the clock; wait, event, policy, perform.
+//!
+//! One loop. A turn waits for descriptors or the next deadline, hands what happened to
+//! the machines of `policy`, and does what they answer. Nothing here blocks, allocates
+//! or panics; no timer runs while nothing is due.
+
+mod boot;
+mod cgroup;
+mod clients;
+mod config;
+pub mod crash;
+mod ending;
+mod lines;
+mod log;
+mod modules;
+mod poll;
+mod requests;
+mod sessions;
+mod shells;
+mod tables;
+mod units;
+
+use core::ffi::CStr;
+
+use rustix::fd::OwnedFd;
+
+use crate::sys::{self, arena, signal, time};
+use tables::Tables;
+
+/// Bytes of one session's ring.
+const RING: usize = 16 * 1024;
+/// The rings and specs behind the tables.
+const BYTES: usize = tables::SESSIONS * RING + tables::UNITS * crate::format::spec::SPEC_MAX;
+
+/// PID 1's whole state.
+struct Init {
+    /// Every record; it lies in the arena and so outlives a crash.
+    t: &'static mut Tables,
+    /// A ring for each session.
+    rings: &'static mut [u8],
+    /// A spec for each unit.
+    specs: &'static mut [u8],
+    /// The arena itself, for the next image.
+    arena: OwnedFd,
+    /// Every descriptor that is waited for.
+    epoll: OwnedFd,
+    /// Signals as descriptors.
+    signals: OwnedFd,
+    /// pouch's own binary.
+    binary: OwnedFd,
+}
+
+/// What PID 1 does with its life. Returns only inside a PID namespace, at its end: the exit status.
+pub fn run(args: &[&CStr]) -> u8 {
+    signal::block();
+    signal::ignore(13); // SIGPIPE: a client that went away is an error of write, not a death
+    signal::on_fault(crash::faulted);
+    let resume = args.get(1).and_then(|a| crash::resume_fd(a));
+    if resume.is_none() {
+        boot::mounts();
+        boot::standard_streams();
+    }
+    log::start();
+    let mut init = match Init::open(resume) {
+        Ok(init) => init,
+        Err(e) => boot::last_resort(e),
+    };
+    let begun = if init.t.up {
+        init.resume()
+    } else {
+        init.boot()
+    };
+    if let Err(e) = begun {
+        ::log::error!("unable to start: error {}", e.raw_os_error());
+    }
+    init.turn_until_the_end()
+}
+
+impl Init {
+    /// Takes over or makes the arena and what is waited with.
+    fn open(resume: Option<OwnedFd>) -> Result<Init, sys::Errno> {
+        let (binary, digest) = crash::own_binary()?;
+        let arena::Arena {
+            fd, table, bytes, ..
+        } = arena::open(resume, digest, BYTES, Tables::new)?;
+        crash::remember(&fd, &binary);
+        let (rings, specs) = bytes
+            .split_at_mut_checked(tables::SESSIONS * RING)
+            .unwrap_or_default();
+        Ok(Init {
+            t: table,
+            rings,
+            specs,
+            arena: fd,
+            epoll: poll::new()?,
+            signals: signal::signalfd()?,
+            binary,
+        })
+    }
+
+    /// The loop.
+    fn turn_until_the_end(&mut self) -> u8 {
+        loop {
+            if let Some(status) = self.t.exit {
+                return status;
+            }
+            self.wait();
+            self.due(time::now_ms());
+        }
+    }
+
+    /// Everything whose time has come.
+    fn due(&mut self, now: u64) {
+        self.units_due(now);
+        self.lines_due(now);
+        self.shells_due(now);
+        self.ending_due(now);
+    }
+
+    /// The next time at which something is due.
+    fn deadline(&self) -> Option<u64> {
+        [
+            self.units_deadline(),
+            self.lines_deadline(),
+            self.shells_deadline(),
+            self.ending_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

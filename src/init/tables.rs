@@ -1,0 +1,334 @@
+//! The records of PID 1, all of fixed size, all in one place.
+//!
+//! They lie in memory that outlives the process image, so no record holds a pointer; a
+//! descriptor in a record is a number that the next image finds open.
+
+use heapless::{String, Vec};
+use rustix::fd::OwnedFd;
+
+use crate::format::fault::{Fault, OBJECT_MAX, Step};
+use crate::format::name::NAME_MAX;
+use crate::policy::backoff::Backoff;
+use crate::policy::detach::Detach;
+use crate::policy::ring::Ring;
+use crate::policy::shutdown::Shutdown;
+use crate::policy::switchboard::Switchboard;
+pub(super) use crate::policy::switchboard::{LINES, Line, SESSIONS, Session};
+use crate::policy::unit::Unit;
+
+/// The most containers at once.
+pub(super) const UNITS: usize = 64;
+/// The most commands that are connected at once.
+pub(super) const CLIENTS: usize = 32;
+/// Bytes that PID 1 itself has to say to a line and that the line has not taken yet.
+pub(super) const NOTICE: usize = 2048;
+/// Keys typed that a session has not taken yet.
+pub(super) const TYPED: usize = 512;
+/// The longest path of a device or of the host's shell.
+pub(super) const PATH: usize = 64;
+
+/// A container's place in the table.
+pub(super) type UnitId = u8;
+/// A client's place in the table.
+pub(super) type ClientId = u8;
+
+/// A fault kept for whoever asks later.
+#[derive(Clone)]
+pub(super) struct Kept {
+    step: Step,
+    errno: u16,
+    object: Vec<u8, OBJECT_MAX>,
+}
+
+impl Kept {
+    /// Copies a fault; of too long an object the end is kept.
+    pub(super) fn of(fault: Fault<'_>) -> Kept {
+        let from = fault.object.len().saturating_sub(OBJECT_MAX);
+        let mut object = Vec::new();
+        let _ = object.extend_from_slice(fault.object.get(from..).unwrap_or_default());
+        Kept {
+            step: fault.step,
+            errno: fault.errno,
+            object,
+        }
+    }
+
+    /// The fault.
+    pub(super) fn fault(&self) -> Fault<'_> {
+        Fault {
+            step: self.step,
+            errno: self.errno,
+            object: &self.object,
+        }
+    }
+}
+
+/// One container.
+pub(super) struct UnitRecord {
+    pub(super) name: String<NAME_MAX>,
+    pub(super) life: Unit,
+    pub(super) spec_len: u16,
+    pub(super) slot: Option<u8>,
+    pub(super) session: Option<Session>,
+    pub(super) pid: i32,
+    pub(super) pidfd: Option<OwnedFd>,
+    /// The process it lives with, 1 where it is PID 1 itself.
+    pub(super) ppid: u32,
+    /// pidfds of the command that started it and of that command's parent.
+    pub(super) owners: [Option<OwnedFd>; 2],
+    /// Its cgroup's folder, and cgroup.events in it.
+    pub(super) cgroup: Option<OwnedFd>,
+    pub(super) events: Option<OwnedFd>,
+    /// The launch's pipe, until execve.
+    pub(super) report: Option<OwnedFd>,
+    /// The socket that it reaches PID 1 by.
+    pub(super) listener: Option<OwnedFd>,
+    pub(super) fault: Option<Kept>,
+    /// When an unfinished clean-up is tried again.
+    pub(super) clean_again: Option<u64>,
+}
+
+/// Whose a session is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Whose {
+    /// A container's.
+    Unit(UnitId),
+    /// The host shell of that line.
+    Shell(Line),
+    /// Nobody's any more: it goes when the last line has shown the rest.
+    Closing {
+        /// ... or at this time.
+        until: u64,
+    },
+}
+
+/// One session: a pseudo-terminal and its ring.
+pub(super) struct SessionRecord {
+    pub(super) whose: Whose,
+    /// What people call it: `tty1`, or the container's name; empty for a host shell.
+    pub(super) label: String<NAME_MAX>,
+    pub(super) ring: Ring,
+    /// The master, or the reading end of a pipe.
+    pub(super) master: Option<OwnedFd>,
+    /// The slave, kept open so that the master never says EIO between two programs.
+    pub(super) slave: Option<OwnedFd>,
+    /// N of /dev/pts/N; `None` for a pipe.
+    pub(super) pts: Option<u32>,
+    /// How it ended, in words, for lines that show it after that.
+    pub(super) epitaph: String<160>,
+    /// Whether the master is waited for to take keys.
+    pub(super) wants_out: bool,
+}
+
+/// One line: a physical terminal, or one that a command handed over.
+pub(super) struct LineRecord {
+    pub(super) device: String<PATH>,
+    pub(super) fd: Option<OwnedFd>,
+    pub(super) slot: Option<u8>,
+    /// (major, minor), so that no device is two lines.
+    pub(super) rdev: (u32, u32),
+    /// TERM for a shell here.
+    pub(super) vt: bool,
+    /// What PID 1 itself has to say.
+    pub(super) notice: Vec<u8, NOTICE>,
+    /// Up to where each session was shown.
+    pub(super) shown: [u64; SESSIONS],
+    /// Keys for the session it shows.
+    pub(super) typed: Vec<u8, TYPED>,
+    pub(super) detach: Detach,
+    /// The line's writing side is waited for.
+    pub(super) wants_out: bool,
+    /// The last byte written was a line's end.
+    pub(super) at_margin: bool,
+    /// Before anything else, the ring of the session that was left, up to there.
+    pub(super) tail: Option<(Session, u64)>,
+    /// The size of the terminal at its end, as far as a session was told.
+    pub(super) size: Option<rustix::termios::Winsize>,
+    /// When a line that is down is looked at again.
+    pub(super) look_again: Option<u64>,
+    pub(super) look_backoff: Backoff,
+    pub(super) shell: ShellRecord,
+}
+
+/// A line's host shell.
+pub(super) struct ShellRecord {
+    pub(super) pid: i32,
+    pub(super) pidfd: Option<OwnedFd>,
+    pub(super) report: Option<OwnedFd>,
+    pub(super) session: Option<Session>,
+    pub(super) fault: Option<Kept>,
+    pub(super) backoff: Backoff,
+    /// When it is started.
+    pub(super) due: Option<u64>,
+    /// Not before this.
+    pub(super) not_before: u64,
+}
+
+/// What a client waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Waits {
+    /// Its next request.
+    Request,
+    /// That the container's execve succeeds.
+    Started(UnitId),
+    /// That it ends (`pouch_start` without --demonize).
+    Ended(UnitId),
+    /// That it stands still, with all it held let go.
+    Stopped(UnitId),
+    /// That it is no more.
+    Forgotten(UnitId),
+    /// More of a session's ring from there on.
+    Log {
+        /// The session.
+        session: Session,
+        /// The next byte's position.
+        from: u64,
+    },
+}
+
+/// One command that is connected.
+pub(super) struct ClientRecord {
+    pub(super) fd: OwnedFd,
+    /// The container it sits in.
+    pub(super) inside: Option<UnitId>,
+    pub(super) pid: i32,
+    pub(super) waits: Waits,
+}
+
+/// What the kernel command line set.
+pub(super) struct Config {
+    /// The host shell; empty: locked.
+    pub(super) shell: String<PATH>,
+    pub(super) rescue: bool,
+    pub(super) crash_limit: u32,
+    pub(super) on_crash: crate::format::cmdline::OnCrash,
+    /// Whether PID 1 is that of a PID namespace.
+    pub(super) nested: bool,
+    /// /sys/fs/cgroup/pouch is there.
+    pub(super) cgroups: bool,
+}
+
+/// All of it.
+pub(super) struct Tables {
+    pub(super) units: [Option<UnitRecord>; UNITS],
+    pub(super) sessions: [Option<SessionRecord>; SESSIONS],
+    pub(super) lines: [Option<LineRecord>; LINES],
+    pub(super) clients: [Option<ClientRecord>; CLIENTS],
+    pub(super) board: Switchboard,
+    pub(super) ending: Shutdown,
+    pub(super) config: Config,
+    pub(super) control: Option<OwnedFd>,
+    /// The cgroup of host shells.
+    pub(super) shell_cgroup: Option<OwnedFd>,
+    /// The child that loads modules, syncs or calls reboot(2).
+    pub(super) helper: Option<i32>,
+    /// Containers of the kernel command line wait for the modules.
+    pub(super) definitions_wait: bool,
+    /// Boot is over: a re-executed image goes on from here.
+    pub(super) up: bool,
+    /// PID 1 of a namespace is to exit with this.
+    pub(super) exit: Option<u8>,
+}
+
+impl Tables {
+    /// An empty board.
+    pub(super) fn new() -> Tables {
+        Tables {
+            units: [const { None }; UNITS],
+            sessions: [const { None }; SESSIONS],
+            lines: [const { None }; LINES],
+            clients: [const { None }; CLIENTS],
+            board: Switchboard::new(),
+            ending: Shutdown::new(),
+            config: Config {
+                shell: String::new(),
+                rescue: false,
+                crash_limit: super::crash::LIMIT,
+                on_crash: crate::format::cmdline::OnCrash::Reexec,
+                nested: false,
+                cgroups: false,
+            },
+            control: None,
+            shell_cgroup: None,
+            helper: None,
+            definitions_wait: false,
+            up: false,
+            exit: None,
+        }
+    }
+
+    /// A container's record.
+    pub(super) fn unit(&self, id: UnitId) -> Option<&UnitRecord> {
+        self.units.get(usize::from(id))?.as_ref()
+    }
+
+    /// The same to change.
+    pub(super) fn unit_mut(&mut self, id: UnitId) -> Option<&mut UnitRecord> {
+        self.units.get_mut(usize::from(id))?.as_mut()
+    }
+
+    /// A session's record.
+    pub(super) fn session(&self, id: Session) -> Option<&SessionRecord> {
+        self.sessions.get(usize::from(id))?.as_ref()
+    }
+
+    /// The same to change.
+    pub(super) fn session_mut(&mut self, id: Session) -> Option<&mut SessionRecord> {
+        self.sessions.get_mut(usize::from(id))?.as_mut()
+    }
+
+    /// A line's record.
+    pub(super) fn line(&self, id: Line) -> Option<&LineRecord> {
+        self.lines.get(usize::from(id))?.as_ref()
+    }
+
+    /// The same to change.
+    pub(super) fn line_mut(&mut self, id: Line) -> Option<&mut LineRecord> {
+        self.lines.get_mut(usize::from(id))?.as_mut()
+    }
+
+    /// A client's record.
+    pub(super) fn client(&self, id: ClientId) -> Option<&ClientRecord> {
+        self.clients.get(usize::from(id))?.as_ref()
+    }
+
+    /// The same to change.
+    pub(super) fn client_mut(&mut self, id: ClientId) -> Option<&mut ClientRecord> {
+        self.clients.get_mut(usize::from(id))?.as_mut()
+    }
+
+    /// The container of that name.
+    pub(super) fn named(&self, name: &[u8]) -> Option<UnitId> {
+        let at = self
+            .units
+            .iter()
+            .position(|u| u.as_ref().is_some_and(|u| u.name.as_bytes() == name))?;
+        UnitId::try_from(at).ok()
+    }
+
+    /// The container that holds the slot.
+    pub(super) fn holder(&self, slot: u8) -> Option<UnitId> {
+        let at = self
+            .units
+            .iter()
+            .position(|u| u.as_ref().is_some_and(|u| u.slot == Some(slot)))?;
+        UnitId::try_from(at).ok()
+    }
+}
+
+/// The ids of the taken places of a table, as they are now.
+pub(super) fn taken<T>(table: &[Option<T>]) -> impl Iterator<Item = u8> + use<T> {
+    let mut ids: Vec<u8, 128> = Vec::new();
+    for (at, _) in table.iter().enumerate().filter(|(_, r)| r.is_some()) {
+        let _ = ids.push(at as u8);
+    }
+    ids.into_iter()
+}
+
+/// A free place of a table.
+pub(super) fn free<T>(table: &[Option<T>]) -> Option<u8> {
+    table
+        .iter()
+        .position(Option::is_none)
+        .and_then(|at| u8::try_from(at).ok())
+}

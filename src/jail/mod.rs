@@ -1,0 +1,251 @@
+//! From a spec to a running process: namespaces, root, cgroup, rights.
+//!
+//! The parent prepares everything and clones; the child is a straight line of steps,
+//! each with its name, that ends in execve or reports the step, the errno and the object
+//! on a close-on-exec pipe. The child parses nothing and allocates nothing.
+
+mod dev;
+mod fs;
+mod program;
+mod rights;
+mod root;
+
+use core::ffi::CStr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::format::fault::{Fault, OBJECT_MAX, Step};
+use crate::format::spec::{Spec, Tag, flags};
+use crate::format::wire::{Reader, Writer};
+use crate::sys::{self, Errno, process, signal};
+
+pub use program::PATH;
+
+/// New namespaces of a container for which nothing else was said.
+pub const NAMESPACES: u32 = process::CLONE_NEWNS
+    | process::CLONE_NEWPID
+    | process::CLONE_NEWUTS
+    | process::CLONE_NEWIPC
+    | process::CLONE_NEWCGROUP
+    | process::CLONE_NEWNET;
+
+/// The folder on which a child mounts the root it is about to enter; empty for everybody else.
+pub const STAGE: &CStr = c"/run/pouch/stage";
+
+/// What the standard streams are.
+#[derive(Clone, Copy)]
+pub enum Stdio<'a> {
+    /// The slave of a pseudo-terminal: its descriptor and its path as the host sees it.
+    Terminal {
+        /// The slave, open.
+        slave: BorrowedFd<'a>,
+        /// /dev/pts/N.
+        path: &'a CStr,
+    },
+    /// /dev/null, and a pipe for output and errors.
+    Pipe {
+        /// Its writing end.
+        output: BorrowedFd<'a>,
+    },
+}
+
+/// All that a launch needs, prepared by the parent.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// What to run.
+    pub spec: Spec<'a>,
+    /// Its cgroup's folder.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// The cgroup's folder by its path.
+    pub cgroup_path: &'a CStr,
+    /// Its standard streams.
+    pub stdio: Stdio<'a>,
+    /// The pipe on which the child reports a fault; close-on-exec.
+    pub report: BorrowedFd<'a>,
+    /// A socket to bind as its way back to PID 1.
+    pub listener: BorrowedFd<'a>,
+    /// pouch's own binary.
+    pub binary: BorrowedFd<'a>,
+    /// TERM for its environment.
+    pub term: &'a CStr,
+}
+
+/// A step that failed, in the child.
+struct Failed<'a> {
+    step: Step,
+    errno: Errno,
+    object: &'a [u8],
+}
+
+/// Names the step and the object of an error.
+trait At<T> {
+    fn at<'a>(self, step: Step, object: &'a CStr) -> Result<T, Failed<'a>>;
+}
+
+impl<T> At<T> for Result<T, Errno> {
+    fn at<'a>(self, step: Step, object: &'a CStr) -> Result<T, Failed<'a>> {
+        self.map_err(|errno| Failed {
+            step,
+            errno,
+            object: object.to_bytes(),
+        })
+    }
+}
+
+/// Starts a container's process: its pid and pidfd.
+///
+/// What goes wrong in the child comes on the plan's pipe, read by [`read_report`]; an
+/// empty pipe that closes says that execve succeeded.
+///
+/// # Errors
+/// clone3's.
+pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
+    let mut namespaces = plan.spec.namespaces().unwrap_or(NAMESPACES);
+    if plan.spec.flags() & flags::HOST_NET != 0 {
+        namespaces &= !process::CLONE_NEWNET;
+    }
+    match process::fork(namespaces, plan.cgroup)? {
+        process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
+        process::Fork::Child => {
+            sys::enter_child();
+            let failed = child(plan, namespaces);
+            report(plan.report, &failed);
+            sys::exit(127)
+        }
+    }
+}
+
+/// Starts a program of the host's on a terminal: the operator's shell.
+///
+/// # Errors
+/// clone3's; the rest comes on `report`.
+pub fn host_shell(
+    shell: &CStr,
+    argv0: &CStr,
+    env: &[&CStr],
+    cgroup: Option<BorrowedFd<'_>>,
+    slave: BorrowedFd<'_>,
+    report_to: BorrowedFd<'_>,
+) -> Result<(i32, OwnedFd), Errno> {
+    match process::fork(0, cgroup)? {
+        process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
+        process::Fork::Child => {
+            sys::enter_child();
+            let steps = || -> Result<(), Failed<'_>> {
+                program::take_terminal(slave)?;
+                rustix::process::chdir(c"/").at(Step::Chdir, c"/")?;
+                // A login shell's folder where there is one, the root where not.
+                let _ = rustix::process::chdir(c"/root");
+                signal::reset();
+                signal::unblock();
+                Err(process::exec(
+                    shell,
+                    core::iter::once(argv0),
+                    env.iter().copied(),
+                ))
+                .at(Step::Exec, shell)
+            };
+            if let Err(failed) = steps() {
+                report(report_to, &failed);
+            }
+            sys::exit(127)
+        }
+    }
+}
+
+/// The straight line. Each step says why it stands where it stands; it ends in execve or in a fault.
+fn child<'a>(plan: &Plan<'a>, namespaces: u32) -> Failed<'a> {
+    match steps(plan, namespaces) {
+        Err(failed) => failed,
+        Ok(never) => match never {},
+    }
+}
+
+fn steps<'a>(plan: &Plan<'a>, namespaces: u32) -> Result<core::convert::Infallible, Failed<'a>> {
+    let spec = plan.spec;
+    let privileged = spec.flags() & flags::PRIVILEGED != 0;
+    // Files made on the way have the modes that are asked for.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    // A session before the terminal is opened, so that nobody else's becomes ours.
+    rustix::process::setsid()
+        .map(drop)
+        .at(Step::Session, c"of its own")?;
+
+    let console = if namespaces & process::CLONE_NEWNS != 0 {
+        root::enter(plan, privileged)?
+    } else {
+        None
+    };
+
+    if namespaces & process::CLONE_NEWUTS != 0 {
+        let name = spec.string(Tag::Hostname).unwrap_or(spec.name());
+        rustix::system::sethostname(name.to_bytes()).at(Step::Hostname, name)?;
+    }
+    if namespaces & process::CLONE_NEWNET != 0 {
+        rights::loopback().at(Step::Loopback, c"lo")?;
+    }
+
+    program::standard_streams(plan.stdio, console, spec.user())?;
+
+    // Inside by now: a working directory is looked up in the container's own root.
+    if let Some(cwd) = spec.string(Tag::Cwd) {
+        rustix::process::chdir(cwd).at(Step::Chdir, cwd)?;
+    }
+    rights::drop_all(spec, privileged)?;
+
+    // The last descriptors that lead out of here close themselves on execve (CVE-2024-21626).
+    process::close_on_exec_from(3).at(Step::Close, spec.name())?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    signal::reset();
+    signal::unblock();
+    Err(program::become_it(spec, plan.term))
+}
+
+/// Tells PID 1 which step failed. One write of at most PIPE_BUF bytes is one piece.
+fn report(pipe: BorrowedFd<'_>, failed: &Failed<'_>) {
+    let mut room = [0; OBJECT_MAX + 8];
+    let mut w = Writer::new(&mut room);
+    Fault {
+        step: failed.step,
+        errno: failed.errno.raw_os_error() as u16,
+        object: failed.object,
+    }
+    .emit(&mut w);
+    if let Some(bytes) = w.finish() {
+        let _ = rustix::io::write(pipe, bytes);
+    }
+}
+
+/// What the child said: a fault, nothing yet, or that execve succeeded.
+pub enum Report<'a> {
+    /// A step failed.
+    Fault(Fault<'a>),
+    /// It is still on its way.
+    Pending,
+    /// The pipe closed without a word: the program runs.
+    Execed,
+}
+
+/// Reads the pipe of a launch, which must be non-blocking.
+pub fn read_report<'b>(pipe: impl AsFd, room: &'b mut [u8; OBJECT_MAX + 8]) -> Report<'b> {
+    match rustix::io::read(pipe, &mut room[..]) {
+        Ok(0) => Report::Execed,
+        Ok(n) => match room
+            .get(..n)
+            .and_then(|b| Fault::parse(&mut Reader::new(b)))
+        {
+            Some(fault) => Report::Fault(fault),
+            None => Report::Fault(Fault {
+                step: Step::Launch,
+                errno: 71,
+                object: b"",
+            }),
+        },
+        Err(Errno::AGAIN | Errno::INTR) => Report::Pending,
+        Err(e) => Report::Fault(Fault {
+            step: Step::Launch,
+            errno: e.raw_os_error() as u16,
+            object: b"",
+        }),
+    }
+}

@@ -1,0 +1,69 @@
+//! What the container's processes may do: capabilities, user, no_new_privs.
+
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+use super::{At, Failed};
+use crate::format::capability;
+use crate::format::fault::Step;
+use crate::format::spec::{Spec, flags};
+use crate::sys::{Errno, device, process};
+
+/// Brings lo up in the new network namespace.
+pub(super) fn loopback() -> Result<(), Errno> {
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?;
+    device::loopback_up(&socket)
+}
+
+/// Takes rights away, in the order in which the taking still is allowed.
+pub(super) fn drop_all<'a>(spec: Spec<'a>, privileged: bool) -> Result<(), Failed<'a>> {
+    let (uid, gid) = spec.user();
+    let kept = if privileged {
+        u64::MAX
+    } else {
+        spec.capabilities().unwrap_or(capability::DEFAULT)
+    };
+    // The bounding set first: it takes SETPCAP, which is about to go.
+    bound(kept).at(Step::Capabilities, spec.name())?;
+    if spec.flags() & flags::NEW_PRIVS == 0 && !privileged {
+        rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, spec.name())?;
+    }
+    // Groups and user while SETGID and SETUID are there; another user than root keeps no capability.
+    process::become_user(uid, gid).at(Step::User, spec.name())?;
+    let held = if uid == 0 { kept } else { 0 };
+    hold(held).at(Step::Capabilities, spec.name())
+}
+
+/// Drops what is not kept from the bounding set, up to the last capability that this kernel has.
+fn bound(kept: u64) -> Result<(), Errno> {
+    for number in 0..64u32 {
+        let one = CapabilitySet::from_bits_retain(1 << number);
+        if kept & (1 << number) != 0 {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(one) {
+            Ok(()) => {}
+            Err(Errno::INVAL) => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Effective and permitted become `held`; nothing is inheritable (CVE-2022-29162) nor ambient.
+fn hold(held: u64) -> Result<(), Errno> {
+    let now = rustix::thread::capabilities(None)?;
+    let set = CapabilitySet::from_bits_retain(held) & now.permitted;
+    rustix::thread::set_capabilities(
+        None,
+        CapabilitySets {
+            effective: set,
+            permitted: set,
+            inheritable: CapabilitySet::empty(),
+        },
+    )
+}

@@ -1,0 +1,12 @@
+//! Decisions: event in, action out.
+//!
+//! Pure: time is an argument (milliseconds), a deadline is a query, pids and
+//! descriptors never enter. So each machine here is tested by walking every sequence
+//! of events to a depth, on the host, with no fake kernel.
+
+pub mod backoff;
+pub mod detach;
+pub mod ring;
+pub mod shutdown;
+pub mod switchboard;
+pub mod unit;

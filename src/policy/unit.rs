@@ -1,0 +1,657 @@
+//! One container's life: what is wanted, what is, how often it failed.
+//!
+//! ```text
+//! Starting -> Running -> Stopping -> Killing -> Cleaning -> Ended | Waiting | forgotten
+//! ```
+//!
+//! Wanted stands apart from actual: a request changes what is wanted, and each end of
+//! a step looks at it. Every way to the end passes through Killing, where the init is
+//! reaped and the cgroup empties in whichever order, and Cleaning, where what was held
+//! is let go. No state waits without a deadline or a process whose end is an event.
+
+use super::backoff::Backoff;
+use crate::format::ended::Ended;
+use crate::format::spec::Restart;
+
+/// The longest from clone to execve; a hung file system must not hold a name for ever.
+pub const LAUNCH_MS: u64 = 60_000;
+/// How often the kill is repeated while something will not die.
+pub const KILL_AGAIN_MS: u64 = 1_000;
+
+/// What the person wants of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// That it runs.
+    Up,
+    /// That it does not, and is kept.
+    Down,
+    /// That it is no more.
+    Gone,
+}
+
+/// Where it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Its process is on the way to execve.
+    Starting {
+        /// When that counts as hung.
+        until: u64,
+    },
+    /// Its command runs.
+    Running {
+        /// All its processes are held.
+        frozen: bool,
+    },
+    /// TERM was sent.
+    Stopping {
+        /// When the grace is over.
+        until: u64,
+    },
+    /// KILL was sent to all it has.
+    Killing {
+        /// Its init was waited for.
+        reaped: bool,
+        /// Its cgroup is empty.
+        empty: bool,
+        /// When it is sent again.
+        until: u64,
+    },
+    /// What it held is being let go.
+    Cleaning,
+    /// It ended and stays ended.
+    Ended,
+    /// It ended and is started again later.
+    Waiting {
+        /// When.
+        until: u64,
+    },
+}
+
+/// What happens to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Its execve succeeded.
+    Execed,
+    /// Its launch reported a fault; the process is about to end.
+    LaunchFailed,
+    /// No process could be made.
+    NotLaunched,
+    /// Its init was waited for.
+    InitEnded(Ended),
+    /// Its cgroup has no process left (or it has no cgroup, and its init is gone).
+    Emptied,
+    /// All it held is let go.
+    Cleaned,
+    /// Stop it and keep it.
+    Stop,
+    /// Stop it and forget it.
+    Destroy,
+    /// Stop it if it runs, and start it anew.
+    Restart,
+    /// The process that it lives with is gone.
+    OwnerGone,
+    /// Its init has no handler for TERM.
+    Unheard,
+    /// Its processes were held.
+    Frozen,
+    /// They go on.
+    Thawed,
+    /// Time has passed.
+    Tick,
+}
+
+/// What PID 1 is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Make its process.
+    Launch,
+    /// Thaw it and send TERM to its init.
+    Term,
+    /// Kill all it has.
+    Kill,
+    /// Let go what it held: descriptors, mounts, cgroup.
+    Clean,
+    /// It ended and is kept: tell who waits.
+    Settle,
+    /// Take it out of the table: tell who waits.
+    Forget,
+}
+
+/// One container's record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unit {
+    state: State,
+    wanted: Wanted,
+    restart: Restart,
+    grace_ms: u64,
+    /// Removed when it ends: of `pouch_start` without --demonize, and of `run`.
+    attached: bool,
+    /// A failed first start leaves nothing; a definition of the kernel's is kept and tried again.
+    forget_failed_start: bool,
+    ran: bool,
+    failed: bool,
+    again: bool,
+    ended: Option<Ended>,
+    restarts: u32,
+    in_a_row: u32,
+    backoff: Backoff,
+    since: u64,
+}
+
+/// How a container is to be looked after.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Care {
+    /// When it is started again.
+    pub restart: Restart,
+    /// Between TERM and KILL.
+    pub grace_ms: u64,
+    /// It lives with the process that started it, and is removed when it ends.
+    pub attached: bool,
+    /// A first start that fails is forgotten.
+    pub forget_failed_start: bool,
+}
+
+impl Unit {
+    /// A new one, and the first thing to do.
+    pub fn new(now: u64, care: Care) -> (Unit, Action) {
+        let mut backoff = Backoff::new();
+        backoff.start(now);
+        let unit = Unit {
+            state: State::Starting {
+                until: now + LAUNCH_MS,
+            },
+            wanted: Wanted::Up,
+            restart: care.restart,
+            grace_ms: care.grace_ms,
+            attached: care.attached,
+            forget_failed_start: care.forget_failed_start,
+            ran: false,
+            failed: false,
+            again: false,
+            ended: None,
+            restarts: 0,
+            in_a_row: 0,
+            backoff,
+            since: now,
+        };
+        (unit, Action::Launch)
+    }
+
+    /// Where it is.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// What is wanted of it.
+    pub fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// How its last process ended.
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
+    /// How often it was started again.
+    pub fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// When it last started or ended.
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Whether its command runs or is about to.
+    pub fn is_live(&self) -> bool {
+        matches!(
+            self.state,
+            State::Starting { .. }
+                | State::Running { .. }
+                | State::Stopping { .. }
+                | State::Killing { .. }
+                | State::Cleaning
+        )
+    }
+
+    /// Whether it will never be started by itself again and holds nothing that runs.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// When [`Event::Tick`] is due.
+    pub fn deadline(&self) -> Option<u64> {
+        match self.state {
+            State::Starting { until }
+            | State::Stopping { until }
+            | State::Killing { until, .. }
+            | State::Waiting { until } => Some(until),
+            State::Running { .. } | State::Cleaning | State::Ended => None,
+        }
+    }
+
+    /// The next thing to do, if the event brings it about.
+    pub fn step(&mut self, now: u64, event: Event) -> Option<Action> {
+        match event {
+            Event::Stop => self.ask(now, Wanted::Down, false),
+            Event::Destroy => self.ask(now, Wanted::Gone, false),
+            Event::OwnerGone => self.ask(now, Wanted::Gone, false),
+            Event::Restart => self.ask(now, Wanted::Up, true),
+            Event::Execed => self.execed(now),
+            Event::LaunchFailed => {
+                self.failed = true;
+                self.kill_from(now, |s| {
+                    matches!(s, State::Starting { .. } | State::Stopping { .. })
+                })
+            }
+            Event::NotLaunched => {
+                self.failed = true;
+                match self.state {
+                    State::Starting { .. } => self.clean(),
+                    _ => None,
+                }
+            }
+            Event::InitEnded(ended) => self.init_ended(now, ended),
+            Event::Emptied => match self.state {
+                State::Killing { reaped: true, .. } => self.clean(),
+                State::Killing {
+                    reaped: false,
+                    until,
+                    ..
+                } => {
+                    self.state = State::Killing {
+                        reaped: false,
+                        empty: true,
+                        until,
+                    };
+                    None
+                }
+                _ => None,
+            },
+            Event::Cleaned if self.state == State::Cleaning => Some(self.over(now)),
+            Event::Cleaned => None,
+            Event::Unheard => self.kill_from(now, |s| matches!(s, State::Stopping { .. })),
+            Event::Frozen => {
+                if let State::Running { .. } = self.state {
+                    self.state = State::Running { frozen: true };
+                }
+                None
+            }
+            Event::Thawed => {
+                if let State::Running { .. } = self.state {
+                    self.state = State::Running { frozen: false };
+                }
+                None
+            }
+            Event::Tick if self.deadline().is_some_and(|at| now >= at) => self.due(now),
+            Event::Tick => None,
+        }
+    }
+
+    /// Somebody changes what is wanted. Gone is final; a wish to have it up again is not heard after it.
+    fn ask(&mut self, now: u64, wanted: Wanted, again: bool) -> Option<Action> {
+        if self.wanted == Wanted::Gone {
+            return None;
+        }
+        self.wanted = wanted;
+        self.again = again;
+        match self.state {
+            State::Running { .. } => {
+                self.state = State::Stopping {
+                    until: now + self.grace_ms,
+                };
+                Some(Action::Term)
+            }
+            State::Starting { .. } => self.kill_from(now, |_| true),
+            State::Ended | State::Waiting { .. } => match wanted {
+                Wanted::Gone => Some(Action::Forget),
+                Wanted::Down if self.state != State::Ended => {
+                    self.state = State::Ended;
+                    Some(Action::Settle)
+                }
+                Wanted::Down => Some(Action::Settle),
+                Wanted::Up => self.launch(now),
+            },
+            State::Stopping { .. } | State::Killing { .. } | State::Cleaning => None,
+        }
+    }
+
+    fn execed(&mut self, now: u64) -> Option<Action> {
+        if let State::Starting { .. } = self.state {
+            self.state = State::Running { frozen: false };
+            self.ran = true;
+            self.since = now;
+        }
+        None
+    }
+
+    fn init_ended(&mut self, now: u64, ended: Ended) -> Option<Action> {
+        match self.state {
+            State::Starting { .. } | State::Running { .. } | State::Stopping { .. } => {
+                // A process that ended before its execve was heard of ran no command.
+                self.failed |= matches!(self.state, State::Starting { .. });
+                self.ended = Some(ended);
+                self.state = State::Killing {
+                    reaped: true,
+                    empty: false,
+                    until: now + KILL_AGAIN_MS,
+                };
+                Some(Action::Kill)
+            }
+            State::Killing { empty: true, .. } => {
+                self.ended = Some(ended);
+                self.clean()
+            }
+            State::Killing { until, .. } => {
+                self.ended = Some(ended);
+                self.state = State::Killing {
+                    reaped: true,
+                    empty: false,
+                    until,
+                };
+                None
+            }
+            State::Cleaning | State::Ended | State::Waiting { .. } => None,
+        }
+    }
+
+    fn due(&mut self, now: u64) -> Option<Action> {
+        match self.state {
+            State::Starting { .. } => {
+                self.failed = true;
+                self.kill_from(now, |_| true)
+            }
+            State::Stopping { .. } => self.kill_from(now, |_| true),
+            State::Killing { reaped, empty, .. } => {
+                self.state = State::Killing {
+                    reaped,
+                    empty,
+                    until: now + KILL_AGAIN_MS,
+                };
+                Some(Action::Kill)
+            }
+            State::Waiting { .. } => {
+                self.restarts = self.restarts.saturating_add(1);
+                self.launch(now)
+            }
+            State::Running { .. } | State::Cleaning | State::Ended => None,
+        }
+    }
+
+    fn launch(&mut self, now: u64) -> Option<Action> {
+        self.again = false;
+        self.failed = false;
+        self.state = State::Starting {
+            until: now + LAUNCH_MS,
+        };
+        self.since = now;
+        self.backoff.start(now);
+        Some(Action::Launch)
+    }
+
+    fn kill_from(&mut self, now: u64, from: impl Fn(State) -> bool) -> Option<Action> {
+        if !from(self.state) {
+            return None;
+        }
+        self.state = State::Killing {
+            reaped: false,
+            empty: false,
+            until: now + KILL_AGAIN_MS,
+        };
+        Some(Action::Kill)
+    }
+
+    fn clean(&mut self) -> Option<Action> {
+        self.state = State::Cleaning;
+        Some(Action::Clean)
+    }
+
+    /// It is all gone: what now?
+    fn over(&mut self, now: u64) -> Action {
+        let held = now.saturating_sub(self.since) >= super::backoff::HELD_MS;
+        self.since = now;
+        let stillborn = self.failed && !self.ran && self.forget_failed_start;
+        if self.wanted == Wanted::Gone || stillborn || (self.attached && !self.again) {
+            self.wanted = Wanted::Gone;
+            self.state = State::Ended;
+            return Action::Forget;
+        }
+        if self.again {
+            self.restarts = self.restarts.saturating_add(1);
+            self.in_a_row = 0;
+            return self.launch(now).unwrap_or(Action::Settle);
+        }
+        let good = !self.failed && self.ended.is_some_and(Ended::is_success);
+        self.in_a_row = if held {
+            1
+        } else {
+            self.in_a_row.saturating_add(1)
+        };
+        let once_more = match self.restart {
+            Restart::No => false,
+            Restart::Always => true,
+            Restart::OnFailure(0) => !good,
+            Restart::OnFailure(most) => !good && self.in_a_row <= most,
+        };
+        if self.wanted == Wanted::Up && once_more {
+            let wait = self.backoff.end(now);
+            self.state = State::Waiting {
+                until: now + u64::from(wait),
+            };
+        } else {
+            self.wanted = Wanted::Down;
+            self.state = State::Ended;
+        }
+        Action::Settle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the world of one unit can do next: a process lives or not, a cgroup holds something or not.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+    struct World {
+        process: bool,
+        launching: bool,
+        populated: bool,
+        cleaning: bool,
+        forgotten: bool,
+    }
+
+    fn perform(w: &mut World, action: Option<Action>) {
+        match action {
+            Some(Action::Launch) => {
+                assert!(
+                    !w.process && !w.populated && !w.cleaning,
+                    "launched over something that lives"
+                );
+                w.launching = true;
+            }
+            Some(Action::Clean) => {
+                assert!(
+                    !w.process && !w.populated,
+                    "cleaned under something that lives"
+                );
+                w.cleaning = true;
+            }
+            Some(Action::Forget) => {
+                assert!(!w.process && !w.populated && !w.cleaning && !w.launching);
+                w.forgotten = true;
+            }
+            Some(Action::Settle) => assert!(!w.process && !w.populated),
+            Some(Action::Term | Action::Kill) | None => {}
+        }
+    }
+
+    fn walk(u: Unit, w: World, now: u64, depth: u32, count: &mut u64) {
+        *count += 1;
+        if w.forgotten {
+            return;
+        }
+        // A unit that is neither settled nor running has a deadline, or its process's end to wait for.
+        assert!(
+            u.deadline().is_some() || w.process || w.cleaning || u.is_over() || w.launching,
+            "{u:?} hangs"
+        );
+        if depth == 0 {
+            return;
+        }
+        let mut go = |event: Event, change: &dyn Fn(&mut World), pause: u64| {
+            let (mut u, mut w) = (u, w);
+            change(&mut w);
+            let gone = u.wanted() == Wanted::Gone;
+            let action = u.step(now + pause, event);
+            if gone {
+                assert_eq!(u.wanted(), Wanted::Gone, "came back from destroy");
+                assert_ne!(action, Some(Action::Launch), "launched after destroy");
+            }
+            perform(&mut w, action);
+            walk(u, w, now + pause, depth - 1, count);
+        };
+        if w.launching {
+            go(Event::NotLaunched, &|w| w.launching = false, 0);
+            // clone succeeded: no event, the world changes.
+            let made = World {
+                launching: false,
+                process: true,
+                populated: true,
+                ..w
+            };
+            walk(u, made, now, depth - 1, count);
+            return;
+        }
+        for ask in [
+            Event::Stop,
+            Event::Destroy,
+            Event::Restart,
+            Event::OwnerGone,
+        ] {
+            go(ask, &|_| {}, 1);
+        }
+        go(Event::Tick, &|_| {}, 100_000);
+        if w.process {
+            if matches!(u.state(), State::Starting { .. }) {
+                go(Event::Execed, &|_| {}, 1);
+                go(Event::LaunchFailed, &|_| {}, 1);
+            }
+            if matches!(u.state(), State::Stopping { .. }) {
+                go(Event::Unheard, &|_| {}, 0);
+            }
+            for ended in [Ended::Exited(0), Ended::Signalled(9)] {
+                go(Event::InitEnded(ended), &|w| w.process = false, 1);
+            }
+        }
+        if w.populated && matches!(u.state(), State::Killing { .. }) {
+            go(Event::Emptied, &|w| w.populated = false, 1);
+        }
+        if w.cleaning {
+            go(Event::Cleaned, &|w| w.cleaning = false, 0);
+        }
+    }
+
+    #[test]
+    fn every_life_to_a_depth_keeps_the_laws() {
+        let mut count = 0;
+        for restart in [Restart::No, Restart::OnFailure(2), Restart::Always] {
+            for attached in [false, true] {
+                for forget in [false, true] {
+                    let care = Care {
+                        restart,
+                        grace_ms: 2000,
+                        attached,
+                        forget_failed_start: forget,
+                    };
+                    let (u, action) = Unit::new(0, care);
+                    let mut w = World {
+                        process: false,
+                        launching: false,
+                        populated: false,
+                        cleaning: false,
+                        forgotten: false,
+                    };
+                    perform(&mut w, Some(action));
+                    walk(u, w, 0, 9, &mut count);
+                }
+            }
+        }
+        assert!(count > 100_000, "only {count} states were walked");
+    }
+
+    /// From launch to the next decision: one process that ends so.
+    fn run_once(u: &mut Unit, now: u64, ended: Ended) -> Option<Action> {
+        u.step(now, Event::Execed);
+        assert_eq!(u.step(now, Event::InitEnded(ended)), Some(Action::Kill));
+        assert_eq!(u.step(now, Event::Emptied), Some(Action::Clean));
+        u.step(now, Event::Cleaned)
+    }
+
+    #[test]
+    fn on_failure_gives_up_after_its_tries_and_backs_off_between() {
+        let care = Care {
+            restart: Restart::OnFailure(3),
+            grace_ms: 2000,
+            attached: false,
+            forget_failed_start: true,
+        };
+        let (mut u, _) = Unit::new(0, care);
+        let mut now = 0;
+        let mut waits = std::vec::Vec::new();
+        loop {
+            assert_eq!(
+                run_once(&mut u, now, Ended::Exited(1)),
+                Some(Action::Settle)
+            );
+            let State::Waiting { until } = u.state() else {
+                break;
+            };
+            waits.push(until - now);
+            assert_eq!(u.step(until - 1, Event::Tick), None);
+            now = until;
+            assert_eq!(u.step(now, Event::Tick), Some(Action::Launch));
+        }
+        assert_eq!(waits, [100, 200, 400]);
+        assert_eq!(u.restarts(), 3);
+        assert!(u.is_over());
+    }
+
+    #[test]
+    fn a_success_is_not_started_again_but_by_always() {
+        for (restart, again) in [
+            (Restart::No, false),
+            (Restart::OnFailure(0), false),
+            (Restart::Always, true),
+        ] {
+            let care = Care {
+                restart,
+                grace_ms: 0,
+                attached: false,
+                forget_failed_start: true,
+            };
+            let (mut u, _) = Unit::new(0, care);
+            assert_eq!(run_once(&mut u, 5, Ended::Exited(0)), Some(Action::Settle));
+            assert_eq!(matches!(u.state(), State::Waiting { .. }), again);
+        }
+    }
+
+    #[test]
+    fn a_failed_first_start_is_forgotten_a_kernels_is_kept() {
+        for (forget, action) in [(true, Action::Forget), (false, Action::Settle)] {
+            let care = Care {
+                restart: Restart::No,
+                grace_ms: 0,
+                attached: false,
+                forget_failed_start: forget,
+            };
+            let (mut u, _) = Unit::new(0, care);
+            assert_eq!(u.step(1, Event::LaunchFailed), Some(Action::Kill));
+            assert_eq!(u.step(1, Event::Emptied), None);
+            assert_eq!(
+                u.step(1, Event::InitEnded(Ended::Exited(127))),
+                Some(Action::Clean)
+            );
+            assert_eq!(u.step(1, Event::Cleaned), Some(action));
+        }
+    }
+}

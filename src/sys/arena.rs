@@ -1,0 +1,110 @@
+//! Memory that outlives the process image: a memfd mapped shared.
+//!
+//! PID 1's tables and rings lie in it, so that its re-execution finds them as they
+//! were. A typed view of the old bytes is given only to the very binary that wrote
+//! them: the head names its length and a digest of its file.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap};
+
+use super::Errno;
+
+/// What stands before the tables.
+#[repr(C)]
+struct Head {
+    magic: u64,
+    size: u64,
+    digest: u64,
+}
+
+const MAGIC: u64 = u64::from_le_bytes(*b"pouch 01");
+
+/// Where the bytes behind the table start: a page's multiple on every processor used.
+const fn bytes_at<T>() -> usize {
+    (size_of::<Head>() + size_of::<T>() + 16).next_multiple_of(65536)
+}
+
+/// Where the mapping starts.
+static BASE: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+
+/// The offset in the memfd of an address within the mapping.
+pub fn offset(address: usize) -> u64 {
+    address.wrapping_sub(BASE.load(core::sync::atomic::Ordering::Relaxed)) as u64
+}
+
+/// A mapped arena: one table of type T, and bytes behind it that start as zeros.
+pub struct Arena<T: 'static> {
+    /// The memfd, for the next image.
+    pub fd: OwnedFd,
+    /// The table.
+    pub table: &'static mut T,
+    /// The bytes behind it; only those touched cost memory.
+    pub bytes: &'static mut [u8],
+    /// Whether the table is the former image's.
+    pub resumed: bool,
+}
+
+/// Makes an arena, or takes over the one that a former image of the same binary left.
+///
+/// T must hold no pointer but into the binary itself; the board binary lies at a fixed
+/// address, so those stay good. `digest` is the binary's.
+///
+/// # Errors
+/// Those of memfd_create(2), ftruncate(2) and mmap(2).
+pub fn open<T: 'static>(
+    old: Option<OwnedFd>,
+    digest: u64,
+    bytes: usize,
+    new: impl FnOnce() -> T,
+) -> Result<Arena<T>, Errno> {
+    let total = bytes_at::<T>() + bytes;
+    let (fd, existed) = match old {
+        Some(fd) => (fd, true),
+        None => (memfd_create(c"pouch", MemfdFlags::CLOEXEC)?, false),
+    };
+    ftruncate(&fd, total as u64)?;
+    // SAFETY: a fresh mapping, as long as the file, never unmapped; nobody else has the memfd.
+    let base = unsafe { map(fd.as_fd(), total)? };
+    BASE.store(base as usize, core::sync::atomic::Ordering::Relaxed);
+    let head = base.cast::<Head>();
+    // T stands behind the head at its own alignment (16 bytes is the most that any table has).
+    // SAFETY: within the mapping by `bytes_at`.
+    let table = unsafe { base.add(size_of::<Head>().next_multiple_of(16)) }.cast::<T>();
+    // SAFETY: the mapping is page-aligned and holds at least a head.
+    let resumed = existed
+        && unsafe {
+            (*head).magic == MAGIC
+                && (*head).size == size_of::<T>() as u64
+                && (*head).digest == digest
+        };
+    if !resumed {
+        // SAFETY: `table` is aligned, within the mapping, and nobody refers to it yet.
+        unsafe {
+            table.write(new());
+            head.write(Head {
+                magic: MAGIC,
+                size: size_of::<T>() as u64,
+                digest,
+            });
+        }
+    }
+    // SAFETY: the table was just written, or was by the same binary at the same address
+    // layout; it and the bytes behind it do not overlap; this is the only mapping here.
+    unsafe {
+        Ok(Arena {
+            fd,
+            table: &mut *table,
+            bytes: core::slice::from_raw_parts_mut(base.add(bytes_at::<T>()), bytes),
+            resumed,
+        })
+    }
+}
+
+/// # Safety
+/// The mapping is the caller's to hand out once.
+unsafe fn map(fd: BorrowedFd<'_>, len: usize) -> Result<*mut u8, Errno> {
+    let prot = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: the address is the kernel's choice, so nothing is mapped over.
+    unsafe { mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0) }.map(<*mut _>::cast)
+}

@@ -1,0 +1,84 @@
+//! Requests to devices that rustix has no call for: ioctl(2).
+
+use rustix::fd::{AsFd, AsRawFd};
+
+use super::{Errno, call, nr};
+
+/// TIOCGPTN: the number of a pseudo-terminal's slave, asked of its master.
+const TIOCGPTN: usize = 0x8004_5430;
+/// TIOCGDEV: the device number of the terminal that really stands behind this one.
+const TIOCGDEV: usize = 0x8004_5432;
+/// SIOCGIFFLAGS, SIOCSIFFLAGS: an interface's flags.
+const SIOCGIFFLAGS: usize = 0x8913;
+const SIOCSIFFLAGS: usize = 0x8914;
+/// IFF_UP.
+const IFF_UP: u16 = 1;
+
+fn ask(fd: impl AsFd, request: usize) -> Result<u32, Errno> {
+    let mut answer = 0u32;
+    // SAFETY: both requests of this file that come here write one 32-bit number.
+    unsafe {
+        call(
+            nr::__NR_ioctl,
+            [
+                fd.as_fd().as_raw_fd() as usize,
+                request,
+                &raw mut answer as usize,
+                0,
+                0,
+                0,
+            ],
+        )?;
+    }
+    Ok(answer)
+}
+
+/// The number N of /dev/pts/N whose master this is.
+///
+/// # Errors
+/// ENOTTY if it is none.
+pub fn pts_number(master: impl AsFd) -> Result<u32, Errno> {
+    ask(master, TIOCGPTN)
+}
+
+/// (major, minor) of the terminal behind an alias such as /dev/console.
+///
+/// # Errors
+/// ENOTTY if it is no terminal.
+pub fn real_terminal(fd: impl AsFd) -> Result<(u32, u32), Errno> {
+    // The kernel's new_encode_dev: 12 bits of major between 8 and 12 bits of minor.
+    ask(fd, TIOCGDEV).map(|dev| ((dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xf_ff00)))
+}
+
+/// Brings the loopback interface of this network namespace up, through any socket in it.
+///
+/// # Errors
+/// Those of netdevice(7).
+pub fn loopback_up(socket: impl AsFd) -> Result<(), Errno> {
+    /// struct ifreq, as far as the flags, at its full size of either word width.
+    #[repr(C)]
+    struct Request {
+        name: [u8; 16],
+        flags: u16,
+        rest: [u8; 22],
+    }
+    let mut request = Request {
+        name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        flags: 0,
+        rest: [0; 22],
+    };
+    let fd = socket.as_fd().as_raw_fd() as usize;
+    // SAFETY: the request is an ifreq of full size and lives over both calls.
+    unsafe {
+        call(
+            nr::__NR_ioctl,
+            [fd, SIOCGIFFLAGS, &raw mut request as usize, 0, 0, 0],
+        )?;
+        request.flags |= IFF_UP;
+        call(
+            nr::__NR_ioctl,
+            [fd, SIOCSIFFLAGS, &raw mut request as usize, 0, 0, 0],
+        )?;
+    }
+    Ok(())
+}

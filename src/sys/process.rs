@@ -1,0 +1,236 @@
+//! Making processes and becoming programs: clone3(2), execve(2).
+
+use core::ffi::{CStr, c_char};
+
+use heapless::Vec;
+use linux_raw_sys::general::clone_args;
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::{Errno, call, nr};
+pub use nr::{
+    CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER,
+    CLONE_NEWUTS,
+};
+
+/// The most words in an argument or environment list handed to the kernel.
+pub const WORDS_MAX: usize = 200;
+
+/// Which side of the fork this is.
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one; the pid as it sees it, and a descriptor of the process that is never another's.
+    Parent {
+        /// The child's pid.
+        pid: i32,
+        /// The child's pidfd, close-on-exec.
+        pidfd: OwnedFd,
+    },
+}
+
+/// clone3(2) without a shared address space: as fork, with new namespaces, straight into a cgroup.
+///
+/// The child starts with every handled signal at its default.
+///
+/// # Errors
+/// EAGAIN, ENOMEM, ENOSPC under pressure; EBUSY for a cgroup that has controllers in subtree_control; EINVAL for flags the kernel lacks.
+pub fn fork(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Result<Fork, Errno> {
+    let mut pidfd = -1i32;
+    let mut flags = u64::from(namespaces) | u64::from(nr::CLONE_PIDFD) | CLONE_CLEAR_SIGHAND;
+    if cgroup.is_some() {
+        flags |= CLONE_INTO_CGROUP;
+    }
+    let args = clone_args {
+        flags,
+        pidfd: &raw mut pidfd as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: nr::SIGCHLD.into(),
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+    };
+    // SAFETY: no memory is shared (no CLONE_VM), so the child is a copy with a stack of its own; args lives over the call.
+    let pid = unsafe {
+        call(
+            nr::__NR_clone3,
+            [
+                &raw const args as usize,
+                size_of::<clone_args>(),
+                0,
+                0,
+                0,
+                0,
+            ],
+        )
+    }?;
+    if pid == 0 {
+        return Ok(Fork::Child);
+    }
+    // SAFETY: the kernel wrote a new descriptor there that nobody else owns. The read must not
+    // come from before the call, which the compiler could think: the pointer left as an integer.
+    let pidfd = unsafe { OwnedFd::from_raw_fd((&raw const pidfd).read_volatile()) };
+    Ok(Fork::Parent {
+        pid: pid as i32,
+        pidfd,
+    })
+}
+
+/// close_range(2): mark instead of closing.
+const CLOSE_RANGE_CLOEXEC: usize = 4;
+/// Bits of clone3's flags beyond 32 (linux/sched.h).
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// A NULL-ended list of pointers to words, for execve.
+fn list<'a>(words: impl Iterator<Item = &'a CStr>) -> Result<Vec<*const c_char, WORDS_MAX>, Errno> {
+    let mut list = Vec::new();
+    for word in words {
+        list.push(word.as_ptr()).map_err(|_| Errno::TOOBIG)?;
+    }
+    list.push(core::ptr::null()).map_err(|_| Errno::TOOBIG)?;
+    Ok(list)
+}
+
+/// execve(2). Comes back only with the reason why not.
+pub fn exec<'a>(
+    path: &CStr,
+    args: impl Iterator<Item = &'a CStr>,
+    env: impl Iterator<Item = &'a CStr>,
+) -> Errno {
+    let (args, env) = match (list(args), list(env)) {
+        (Ok(args), Ok(env)) => (args, env),
+        (Err(e), _) | (_, Err(e)) => return e,
+    };
+    // SAFETY: both lists end in NULL, point to NUL-ended words, and live over the call.
+    match unsafe {
+        call(
+            nr::__NR_execve,
+            [
+                path.as_ptr() as usize,
+                args.as_ptr() as usize,
+                env.as_ptr() as usize,
+                0,
+                0,
+                0,
+            ],
+        )
+    } {
+        Ok(_) => Errno::INVAL,
+        Err(e) => e,
+    }
+}
+
+/// execveat(2) of an open binary. Comes back only with the reason why not.
+pub fn exec_fd<'a>(binary: BorrowedFd<'_>, args: impl Iterator<Item = &'a CStr>) -> Errno {
+    let Ok(args) = list(args) else {
+        return Errno::TOOBIG;
+    };
+    let env: [*const c_char; 1] = [core::ptr::null()];
+    // SAFETY: as for `exec`; the empty path means the descriptor itself.
+    match unsafe {
+        call(
+            nr::__NR_execveat,
+            [
+                binary.as_raw_fd() as usize,
+                c"".as_ptr() as usize,
+                args.as_ptr() as usize,
+                env.as_ptr() as usize,
+                nr::AT_EMPTY_PATH as usize,
+                0,
+            ],
+        )
+    } {
+        Ok(_) => Errno::INVAL,
+        Err(e) => e,
+    }
+}
+
+/// kill(-1): the signal to every process but this one and those of namespaces above.
+pub fn signal_all(signal: u8) {
+    // SAFETY: no pointer. ESRCH (nobody left) is as good as success.
+    let _ = unsafe { call(nr::__NR_kill, [usize::MAX, signal.into(), 0, 0, 0, 0]) };
+}
+
+/// Marks every descriptor from `first` on close-on-exec (close_range(2)), so that none leaks into a program.
+///
+/// # Errors
+/// ENOSYS before Linux 5.9, EINVAL before 5.11.
+pub fn close_on_exec_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: no pointer; no descriptor is closed here, so nobody's is taken away.
+    unsafe {
+        call(
+            nr::__NR_close_range,
+            [
+                first as usize,
+                u32::MAX as usize,
+                CLOSE_RANGE_CLOEXEC,
+                0,
+                0,
+                0,
+            ],
+        )
+    }
+    .map(drop)
+}
+
+/// Lets every open descriptor from 3 on live through execve, for a re-execution that takes them all along.
+pub fn keep_over_exec(highest: i32) {
+    const F_SETFD: usize = 2;
+    for fd in 3..=highest {
+        // SAFETY: only the close-on-exec flag is changed; EBADF for a number not open is as good.
+        let _ = unsafe { call(nr::__NR_fcntl, [fd as usize, F_SETFD, 0, 0, 0, 0]) };
+    }
+}
+
+/// setgroups(2) to none, setresgid(2), setresuid(2).
+///
+/// # Errors
+/// EPERM, EINVAL.
+pub fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
+    #[cfg(target_arch = "arm")]
+    let (groups, set_gid, set_uid) = (
+        nr::__NR_setgroups32,
+        nr::__NR_setresgid32,
+        nr::__NR_setresuid32,
+    );
+    #[cfg(not(target_arch = "arm"))]
+    let (groups, set_gid, set_uid) = (nr::__NR_setgroups, nr::__NR_setresgid, nr::__NR_setresuid);
+    let (uid, gid) = (uid as usize, gid as usize);
+    // SAFETY: no pointers but an empty list's.
+    unsafe {
+        call(groups, [0, 0, 0, 0, 0, 0])?;
+        call(set_gid, [gid, gid, gid, 0, 0, 0])?;
+        call(set_uid, [uid, uid, uid, 0, 0, 0])?;
+    }
+    Ok(())
+}
+
+/// A descriptor number that came from another process image, taken over.
+pub fn adopt_fd(number: i32) -> Option<OwnedFd> {
+    const F_GETFD: usize = 1;
+    // SAFETY: asked first whether it is open. The caller took the number from what its former
+    // self wrote down, which owned it and is gone.
+    unsafe {
+        call(nr::__NR_fcntl, [number as usize, F_GETFD, 0, 0, 0, 0]).ok()?;
+        Some(OwnedFd::from_raw_fd(number))
+    }
+}
+
+/// One of the three standard streams, which are never closed: 0, 1 or 2.
+pub fn standard(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: nobody in this program owns or closes these; init makes sure at its start that they are open.
+    unsafe { BorrowedFd::borrow_raw(number.clamp(0, 2)) }
+}
+
+/// unshare(2) of the mount namespace.
+///
+/// # Errors
+/// EPERM, ENOMEM, ENOSPC.
+pub fn unshare_mounts() -> Result<(), Errno> {
+    // SAFETY: no pointer, and no memory or descriptor is unshared.
+    unsafe { call(nr::__NR_unshare, [nr::CLONE_NEWNS as usize, 0, 0, 0, 0, 0]) }.map(drop)
+}

@@ -1,0 +1,163 @@
+//! Signals: masks, the signalfd, and the handler for faults.
+//!
+//! A set is 64 bits, signal N at bit N-1, as the kernel has it.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::fd::{FromRawFd, OwnedFd};
+
+use super::{Errno, arch, call, nr};
+
+/// ILL TRAP ABRT BUS FPE SEGV SYS: what a processor raises, or abort.
+pub const FAULTS: [u8; 7] = [4, 5, 6, 7, 8, 11, 31];
+/// The most bytes a signalfd hands out at once here: eight records.
+pub const RECORD: usize = 128;
+
+/// Every signal but the faults.
+const fn all_but_faults() -> u64 {
+    let mut set = !0u64;
+    let mut i = 0;
+    while i < FAULTS.len() {
+        set &= !(1u64 << (FAULTS[i] - 1));
+        i += 1;
+    }
+    set
+}
+
+const ALL_BUT_FAULTS: u64 = all_but_faults();
+
+fn set_mask(set: u64) {
+    const SIG_SETMASK: usize = 2;
+    // SAFETY: the kernel reads eight bytes at `set`. It cannot fail with these arguments.
+    let _ = unsafe {
+        call(
+            nr::__NR_rt_sigprocmask,
+            [SIG_SETMASK, &raw const set as usize, 0, 8, 0, 0],
+        )
+    };
+}
+
+/// Blocks every signal but the faults (a blocked fault kills at once).
+pub fn block() {
+    set_mask(ALL_BUT_FAULTS);
+}
+
+/// Lets every signal through, as a program expects at its start.
+pub fn unblock() {
+    set_mask(0);
+}
+
+/// signalfd(2) for every signal but the faults; non-blocking, close-on-exec.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM.
+pub fn signalfd() -> Result<OwnedFd, Errno> {
+    let set = ALL_BUT_FAULTS;
+    let flags = (nr::O_CLOEXEC | nr::O_NONBLOCK) as usize;
+    // SAFETY: the kernel reads eight bytes at `set`; what it answers is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = call(
+            nr::__NR_signalfd4,
+            [usize::MAX, &raw const set as usize, 8, flags, 0, 0],
+        )?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+/// struct sigaction as the kernel has it (x86, ARM).
+#[repr(C)]
+struct Action {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    /// Two words, since the kernel aligns its set to `unsigned long`.
+    mask: [u32; 2],
+}
+
+const SA_RESTORER: usize = 0x0400_0000;
+const SIG_DFL: usize = 0;
+const SIG_IGN: usize = 1;
+
+fn set_action(signal: u8, handler: usize, flags: usize) {
+    let action = Action {
+        handler,
+        flags: flags | SA_RESTORER,
+        restorer: arch::sigreturn as *const () as usize,
+        mask: [0; 2],
+    };
+    // SAFETY: the kernel reads one sigaction. The handler, if any, is an extern "C" function of this binary.
+    let _ = unsafe {
+        call(
+            nr::__NR_rt_sigaction,
+            [signal.into(), &raw const action as usize, 0, 8, 0, 0],
+        )
+    };
+}
+
+/// Ignores a signal (SIGPIPE, in PID 1).
+pub fn ignore(signal: u8) {
+    set_action(signal, SIG_IGN, 0);
+}
+
+/// Every disposition as a program expects it at its start; masks and ignored signals would leak through execve.
+pub fn reset() {
+    for signal in 1..=64 {
+        set_action(signal, SIG_DFL, 0);
+    }
+}
+
+/// What a fault calls; set once by [`on_fault`].
+static HANDLER: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of the stack that a fault's handler runs on.
+const FAULT_STACK: usize = 16 * 1024;
+
+/// The alternate stack; the kernel alone writes it.
+#[repr(align(16))]
+struct Stack(core::cell::UnsafeCell<[u8; FAULT_STACK]>);
+// SAFETY: only its address is used, and only the kernel and the one handler write there.
+unsafe impl Sync for Stack {}
+static STACK: Stack = Stack(core::cell::UnsafeCell::new([0; FAULT_STACK]));
+
+extern "C" fn fault(signal: i32) {
+    let handler = HANDLER.load(Ordering::Relaxed);
+    if handler != 0 {
+        // SAFETY: only `on_fault` stores here, and what it stores is such a function.
+        let handler: fn(u8) -> ! = unsafe { core::mem::transmute(handler) };
+        // The second fault would kill outright: its signal is blocked while its handler runs.
+        unblock();
+        handler(signal as u8);
+    }
+    super::exit(128);
+}
+
+/// From here on the faults call `handler` on a stack of their own.
+pub fn on_fault(handler: fn(u8) -> !) {
+    /// stack_t.
+    #[repr(C)]
+    struct AltStack {
+        base: usize,
+        flags: i32,
+        size: usize,
+    }
+    HANDLER.store(handler as usize, Ordering::Relaxed);
+    let stack = AltStack {
+        base: STACK.0.get() as usize,
+        flags: 0,
+        size: FAULT_STACK,
+    };
+    // SAFETY: the stack is static, so it outlives every handler.
+    let _ = unsafe {
+        call(
+            nr::__NR_sigaltstack,
+            [&raw const stack as usize, 0, 0, 0, 0, 0],
+        )
+    };
+    for signal in FAULTS {
+        set_action(
+            signal,
+            fault as *const () as usize,
+            (nr::SA_ONSTACK | nr::SA_NODEFER) as usize,
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! The clock that never steps.
+
+use super::{call, nr};
+
+/// Milliseconds since boot by CLOCK_BOOTTIME's monotonic sibling, clock_gettime(2).
+///
+/// The call of 64-bit seconds is used on every processor, so 2038 is no date here.
+pub fn now_ms() -> u64 {
+    let mut spec = [0i64; 2];
+    #[cfg(target_pointer_width = "64")]
+    let number = nr::__NR_clock_gettime;
+    #[cfg(target_pointer_width = "32")]
+    let number = nr::__NR_clock_gettime64;
+    // SAFETY: the kernel writes a timespec of two 64-bit fields into `spec`. It cannot fail for this clock.
+    let _ = unsafe { call(number, [1, spec.as_mut_ptr() as usize, 0, 0, 0, 0]) };
+    let [seconds, nanoseconds] = spec;
+    (seconds as u64)
+        .saturating_mul(1000)
+        .saturating_add(nanoseconds as u64 / 1_000_000)
+}
