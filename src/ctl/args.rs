@@ -108,6 +108,13 @@ pub enum Usage<'a> {
     Count,
     /// A slot's name where a container's is wanted.
     NoContainer(&'a [u8]),
+    /// The store has no such image.
+    NoImage {
+        /// The container's name.
+        name: &'a [u8],
+        /// The image's.
+        image: &'a [u8],
+    },
     /// A word that cannot be read.
     Bad {
         /// The option or the name.
@@ -115,7 +122,7 @@ pub enum Usage<'a> {
         /// The value behind it, if it stood apart.
         value: Option<&'a [u8]>,
         /// Why.
-        reason: Reason<'a>,
+        reason: Reason,
     },
 }
 
@@ -260,7 +267,7 @@ fn start<'a>(
     match dir {
         None | Some(b"." | b"..") => {}
         Some(dir) if dir.contains(&b'/') => {}
-        Some(image) => return Err(bad(Reason::NoImage(image))),
+        Some(image) => return Err(Usage::NoImage { name, image }),
     }
     spec.set_str(Tag::Name, name).map_err(|e| bad(e.into()))?;
     // Too many words of a command or of the environment are seen only here.
@@ -343,7 +350,8 @@ impl<'a> Words<'a> {
                             _ => None,
                         };
                         let name = apart.or(arg.get(1..)).unwrap_or_default();
-                        words.signal = signal::number(name).ok_or(bad(arg, apart, NO_SIGNAL))?;
+                        words.signal =
+                            signal::number(name).ok_or(bad(arg, apart, Reason::Signal))?;
                     }
                     _ if starts => apply(spec, arg, &mut args)?,
                     _ => return Err(Usage::UnknownOption(arg)),
@@ -358,9 +366,7 @@ impl<'a> Words<'a> {
     }
 }
 
-const NO_SIGNAL: Reason<'static> = Reason::MustBe("a signal");
-
-fn bad<'a>(what: &'a [u8], value: Option<&'a [u8]>, reason: Reason<'a>) -> Usage<'a> {
+fn bad<'a>(what: &'a [u8], value: Option<&'a [u8]>, reason: Reason) -> Usage<'a> {
     Usage::Bad {
         what,
         value,
@@ -526,7 +532,7 @@ mod tests {
 
     #[test]
     fn every_wrong_line_is_told() {
-        let slot = Reason::OneOf("tty0 tty1 tty2 tty3 auto none");
+        let slot = Reason::Tty;
         for (line, wanted) in [
             ("pouch fly", Usage::UnknownCommand(b"fly")),
             ("pouch help fly", Usage::UnknownCommand(b"fly")),
@@ -549,7 +555,10 @@ mod tests {
             ("pouch start c1 sleep 5", Usage::Unexpected(b"5")),
             (
                 "pouch start c1 sleep",
-                bad(b"c1", None, Reason::NoImage(b"sleep")),
+                Usage::NoImage {
+                    name: b"c1",
+                    image: b"sleep",
+                },
             ),
             ("pouch start a/b", bad(b"a/b", None, Reason::BadName)),
             ("pouch_start tty1", bad(b"tty1", None, Reason::BadName)),
@@ -567,10 +576,10 @@ mod tests {
                 "pouch start c1 --privileged=1",
                 bad(b"--privileged=1", None, Reason::TakesNoValue),
             ),
-            ("pouch kill -s c1", bad(b"-s", Some(b"c1"), NO_SIGNAL)),
-            ("pouch kill -s", bad(b"-s", Some(b""), NO_SIGNAL)),
-            ("pouch kill -NOPE c1", bad(b"-NOPE", None, NO_SIGNAL)),
-            ("pouch kill --fly c1", bad(b"--fly", None, NO_SIGNAL)),
+            ("pouch kill -s c1", bad(b"-s", Some(b"c1"), Reason::Signal)),
+            ("pouch kill -s", bad(b"-s", Some(b""), Reason::Signal)),
+            ("pouch kill -NOPE c1", bad(b"-NOPE", None, Reason::Signal)),
+            ("pouch kill --fly c1", bad(b"--fly", None, Reason::Signal)),
         ] {
             read(line, false, |got, _| assert_eq!(got, Err(wanted), "{line}"));
         }

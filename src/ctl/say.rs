@@ -7,7 +7,6 @@ use super::args::Usage;
 use super::socket::Lost;
 use crate::format::errno::Reason as Errno;
 use crate::format::message::Refusal;
-use crate::format::reason::Reason;
 use crate::format::text::{Plain, Sink, put};
 
 /// The exit code of what was asked rightly and not done.
@@ -90,6 +89,11 @@ pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
             put!(err, "Error: Invalid number of arguments.\n");
             return FAILED;
         }
+        Usage::NoImage { name, image } => {
+            let (name, image) = (Plain(name), Plain(image));
+            put!(err, "Pouch: {}: no image {} in the store\n", name, image);
+            return FAILED;
+        }
         Usage::Bad {
             what,
             value,
@@ -100,10 +104,7 @@ pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
                 put!(err, " {}", Plain(value));
             }
             put!(err, ": {}\n", reason);
-            return match reason {
-                Reason::NoImage(_) => FAILED,
-                _ => USAGE,
-            };
+            return USAGE;
         }
         Usage::NoContainer(name) => return refusal(err, Refusal::NotFound, b"", name),
         Usage::UnknownCommand(word) => ("command", word),
@@ -124,6 +125,7 @@ mod tests {
     use super::super::out::Out;
     use super::*;
     use crate::format::fault::{Fault, Step};
+    use crate::format::reason::Reason;
     use std::string::String;
 
     fn said(say: impl FnOnce(&mut Sink<'_>) -> u8) -> (u8, String) {
@@ -212,10 +214,9 @@ mod tests {
                 "Pouch: tty1 container not found\n",
             ),
             (
-                Usage::Bad {
-                    what: b"c1",
-                    value: None,
-                    reason: Reason::NoImage(b"web"),
+                Usage::NoImage {
+                    name: b"c1",
+                    image: b"web",
                 },
                 1,
                 "Pouch: c1: no image web in the store\n",
@@ -224,7 +225,7 @@ mod tests {
                 Usage::Bad {
                     what: b"--tty",
                     value: Some(b"tty9"),
-                    reason: Reason::MustBe("tty0 to tty3, auto or none"),
+                    reason: Reason::Tty,
                 },
                 2,
                 "Pouch: --tty tty9: must be tty0 to tty3, auto or none\n",

@@ -3,6 +3,7 @@
 //! `{exited|signalled|dumped, value}` is kept apart all the way to the person, so
 //! that exit 9 and signal 9 are never taken for each other.
 
+use super::text::{Sink, display, put};
 use super::wire::{Reader, Writer};
 
 /// How a process ended.
@@ -54,30 +55,18 @@ impl Ended {
     }
 }
 
-impl ufmt::uDisplay for Ended {
-    fn fmt<W: ufmt::uWrite + ?Sized>(
-        &self,
-        f: &mut ufmt::Formatter<'_, W>,
-    ) -> Result<(), W::Error> {
-        match *self {
-            Ended::Exited(status) => ufmt::uwrite!(f, "exited with status {}", status),
-            Ended::Signalled(signal) => ufmt::uwrite!(
-                f,
-                "killed by signal {} ({})",
-                signal,
-                super::signal::name(signal)
-            ),
-            Ended::Dumped(signal) => {
-                ufmt::uwrite!(
-                    f,
-                    "killed by signal {} ({}), core dumped",
-                    signal,
-                    super::signal::name(signal)
-                )
-            }
+display!(Ended, |ended: &Ended, sink: &mut Sink<'_>| {
+    let (signal, core) = match *ended {
+        Ended::Exited(status) => {
+            put!(sink, "exited with status {}", status);
+            return;
         }
-    }
-}
+        Ended::Signalled(signal) => (signal, ""),
+        Ended::Dumped(signal) => (signal, ", core dumped"),
+    };
+    let name = super::signal::name(signal);
+    put!(sink, "killed by signal {} ({}){}", signal, name, core);
+});
 
 #[cfg(test)]
 mod tests {

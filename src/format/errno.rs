@@ -3,7 +3,7 @@
 //! Only those that a start, a mount, a terminal or a cgroup can give; another is
 //! shown by its number (include/uapi/asm-generic/errno*.h).
 
-use super::text::line;
+use super::text::{Sink, display, line, put};
 
 macro_rules! reasons {
     ($($number:literal $words:literal)*) => {
@@ -89,17 +89,12 @@ impl Reason {
     }
 }
 
-impl ufmt::uDisplay for Reason {
-    fn fmt<W: ufmt::uWrite + ?Sized>(
-        &self,
-        f: &mut ufmt::Formatter<'_, W>,
-    ) -> Result<(), W::Error> {
-        match self.words() {
-            Some(words) => f.write_str(words),
-            None => ufmt::uwrite!(f, "error {}", self.0),
-        }
+display!(Reason, |reason: &Reason, sink: &mut Sink<'_>| {
+    match reason.words() {
+        Some(words) => put!(sink, "{}", words),
+        None => put!(sink, "error {}", reason.0),
     }
-}
+});
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@
 //! on to a client. Words are made where a person reads them, by one grammar:
 //! *unable to VERB OBJECT: reason*.
 
+use super::errno::Reason;
+use super::text::{Plain, Sink, display, put};
 use super::wire::{Reader, Writer};
 
 /// The longest object a fault carries, in bytes; a longer one loses its front.
@@ -134,20 +136,15 @@ impl<'a> Fault<'a> {
     }
 }
 
-impl ufmt::uDisplay for Fault<'_> {
-    fn fmt<W: ufmt::uWrite + ?Sized>(
-        &self,
-        f: &mut ufmt::Formatter<'_, W>,
-    ) -> Result<(), W::Error> {
-        ufmt::uwrite!(
-            f,
-            "unable to {} {}: {}",
-            self.step.verb(),
-            super::text::Plain(self.object),
-            super::errno::Reason(self.errno)
-        )
-    }
-}
+display!(Fault<'_>, |fault: &Fault<'_>, sink: &mut Sink<'_>| {
+    put!(
+        sink,
+        "unable to {} {}: {}",
+        fault.step.verb(),
+        Plain(fault.object),
+        Reason(fault.errno)
+    );
+});
 
 #[cfg(test)]
 mod tests {

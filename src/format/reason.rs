@@ -1,79 +1,123 @@
 //! Why a word of a definition cannot be read.
 //!
 //! The same reasons serve the kernel command line and the commands. Whoever shows one
-//! puts the word that was meant before it: *WORD: reason*.
+//! puts the word that was meant before it: *WORD: reason*. One byte, since it is handed
+//! up through every function that reads.
 
-use super::text::Plain;
-use ufmt::uDisplay;
+use super::spec::BadSpec;
+use super::text::{Sink, display, line, put};
 
-/// Why a word cannot be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reason<'a> {
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident $words:literal;)*) => {
+        /// Why a word cannot be read.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+        #[repr(u8)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        /// Their words, a line each, in the same order.
+        const WORDS: &str = concat!($($words, "\n"),*);
+    };
+}
+
+reasons! {
     /// No word of pouch begins with pouch. and goes on like this.
-    UnknownWord,
+    UnknownWord "unknown word";
     /// No option of that name.
-    UnknownKey,
+    UnknownKey "unknown key";
     /// It wants a value and has none.
-    NoValue,
+    NoValue "value missing";
     /// It wants no value and has one.
-    TakesNoValue,
-    /// Its value must be what the text says.
-    MustBe(&'static str),
-    /// Its value must be one of these words, with blanks between.
-    OneOf(&'static str),
-    /// A capability's name that no kernel knows.
-    NoCapability(&'a [u8]),
-    /// A mount option that is none.
-    NoMountOption(&'a [u8]),
+    TakesNoValue "takes no value";
     /// The name is none a container may have.
-    BadName,
+    BadName "must be 1 to 63 letters, digits, _ . -, begin with no . or -, and be no ttyN";
     /// A quote is opened and not closed, or text follows the closing one.
-    Quote,
+    Quote "unclosed quote, or text behind a closed one";
     /// It does not fit.
-    TooLong,
+    TooLong "too long";
     /// A NUL or a line's end stands in it.
-    Control,
+    Control "a NUL or a line's end in the value";
     /// There is no image of that name.
-    NoImage(&'a [u8]),
+    NoImage "no such image in the store";
+    /// No absolute path, or one that climbs.
+    Path "must be an absolute path without ..";
+    /// No slot.
+    Tty "must be tty0 to tty3, auto or none";
+    /// No host name.
+    Hostname "must be letters, digits, - _ and .";
+    /// No environment entry.
+    Environment "must be KEY=VALUE";
+    /// No user.
+    User "must be UID or UID:GID in digits";
+    /// A network of another kind.
+    Net "must be none or host, no other is known here";
+    /// Neither yes nor no.
+    YesNo "must be yes or no";
+    /// Neither on nor off.
+    OnOff "must be on or off";
+    /// A name that no kernel knows is among them.
+    Capability "unknown capability";
+    /// No source and destination.
+    Mount "must be SRC:DST[:ro,nosuid,nodev,noexec,rbind]";
+    /// An option that is none is among them.
+    MountOption "unknown mount option";
+    /// No time.
+    Seconds "must be seconds, like 2 or 0.5";
+    /// No restart policy.
+    Restart "must be no, on-failure[:N] or always";
+    /// No size.
+    Size "must be a size like 64M, or max";
+    /// No share of a processor.
+    Share "must be N%, QUOTA,PERIOD or max";
+    /// No signal.
+    Signal "unknown signal";
+    /// No list of names.
+    List "must be names with commas between";
+    /// No address with its prefix.
+    Address "must be an address like 10.0.0.1/24";
+    /// No level.
+    Log "must be error, warn, info, debug or trace";
+    /// No watchdog.
+    Watchdog "must be DEV or DEV,SECONDS";
+    /// Nothing to do at a crash.
+    OnCrash "must be reexec, reboot or halt";
+    /// No number.
+    Number "must be a number";
 }
 
-impl uDisplay for Reason<'_> {
-    fn fmt<W: ufmt::uWrite + ?Sized>(
-        &self,
-        f: &mut ufmt::Formatter<'_, W>,
-    ) -> Result<(), W::Error> {
-        let (before, name, behind): (_, &[u8], _) = match *self {
-            Reason::UnknownWord => ("unknown word", b"", ""),
-            Reason::UnknownKey => ("unknown key", b"", ""),
-            Reason::NoValue => ("value missing", b"", ""),
-            Reason::TakesNoValue => ("takes no value", b"", ""),
-            Reason::MustBe(what) => ("must be ", what.as_bytes(), ""),
-            Reason::OneOf(words) => ("must be one of: ", words.as_bytes(), ""),
-            Reason::NoCapability(name) => ("unknown capability ", name, ""),
-            Reason::NoMountOption(name) => ("unknown mount option ", name, ""),
-            Reason::BadName => (
-                "must be 1 to 63 letters, digits, _ . -, begin with no . or -, and be no ttyN",
-                b"",
-                "",
-            ),
-            Reason::Quote => ("unclosed quote, or text behind a closed one", b"", ""),
-            Reason::TooLong => ("too long", b"", ""),
-            Reason::Control => ("a NUL or a line's end in the value", b"", ""),
-            Reason::NoImage(name) => ("no image ", name, " in the store"),
-        };
-        f.write_str(before)?;
-        Plain(name).fmt(f)?;
-        f.write_str(behind)
-    }
-}
+display!(Reason, |reason: &Reason, sink: &mut Sink<'_>| {
+    put!(
+        sink,
+        "{}",
+        line(WORDS, usize::from(*reason as u8)).unwrap_or_default()
+    );
+});
 
-impl From<super::spec::BadSpec> for Reason<'_> {
-    fn from(bad: super::spec::BadSpec) -> Self {
-        use super::spec::BadSpec;
+impl From<BadSpec> for Reason {
+    fn from(bad: BadSpec) -> Self {
         match bad {
             BadSpec::TooLong => Reason::TooLong,
             BadSpec::Malformed => Reason::Control,
             BadSpec::BadName => Reason::BadName,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::Text;
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_words() {
+        for (reason, words) in [
+            (Reason::UnknownWord, "unknown word"),
+            (Reason::Path, "must be an absolute path without .."),
+            (Reason::Number, "must be a number"),
+        ] {
+            let mut text = Text::<80>::new();
+            put!(&mut text, "{}", reason);
+            assert_eq!(text.as_str(), words);
+        }
+        assert_eq!(WORDS.lines().count(), Reason::Number as usize + 1);
     }
 }

@@ -7,23 +7,6 @@
 #[derive(Clone, Copy)]
 pub struct Plain<'a>(pub &'a [u8]);
 
-impl ufmt::uDisplay for Plain<'_> {
-    fn fmt<W: ufmt::uWrite + ?Sized>(
-        &self,
-        f: &mut ufmt::Formatter<'_, W>,
-    ) -> Result<(), W::Error> {
-        for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                f.write_char(if c.is_control() { '?' } else { c })?;
-            }
-            if !chunk.invalid().is_empty() {
-                f.write_str("?")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Whoever takes text. As a trait object, so that every value's words are compiled once
 /// for all writers of the binary.
 pub type Sink<'a> = dyn ufmt::uWrite<Error = core::convert::Infallible> + 'a;
@@ -36,6 +19,57 @@ macro_rules! put {
     }};
 }
 pub(crate) use put;
+
+/// Lets what writes into a [`Sink`] write into any formatter, so that the long part of a
+/// `uDisplay` is compiled once and not once for each kind of writer.
+pub fn through<W: ufmt::uWrite + ?Sized>(
+    f: &mut ufmt::Formatter<'_, W>,
+    write: &dyn Fn(&mut Sink<'_>),
+) -> Result<(), W::Error> {
+    struct Through<'a, 'f, W: ufmt::uWrite + ?Sized> {
+        f: &'a mut ufmt::Formatter<'f, W>,
+        done: Result<(), W::Error>,
+    }
+    impl<W: ufmt::uWrite + ?Sized> ufmt::uWrite for Through<'_, '_, W> {
+        type Error = core::convert::Infallible;
+
+        fn write_str(&mut self, text: &str) -> Result<(), Self::Error> {
+            if self.done.is_ok() {
+                self.done = self.f.write_str(text);
+            }
+            Ok(())
+        }
+    }
+    let mut sink = Through { f, done: Ok(()) };
+    write(&mut sink);
+    sink.done
+}
+
+/// Gives a type its `uDisplay` by a function that writes it into a [`Sink`].
+macro_rules! display {
+    ($type:ty, $write:expr) => {
+        impl ufmt::uDisplay for $type {
+            fn fmt<W: ufmt::uWrite + ?Sized>(
+                &self,
+                f: &mut ufmt::Formatter<'_, W>,
+            ) -> Result<(), W::Error> {
+                $crate::format::text::through(f, &|sink| $write(self, sink))
+            }
+        }
+    };
+}
+pub(crate) use display;
+
+display!(Plain<'_>, |plain: &Plain<'_>, sink: &mut Sink<'_>| {
+    for chunk in plain.0.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let Ok(()) = sink.write_char(if c.is_control() { '?' } else { c });
+        }
+        if !chunk.invalid().is_empty() {
+            put!(sink, "?");
+        }
+    }
+});
 
 /// A bounded text to write into by [`put`]. What does not fit is left out, from the first
 /// byte too many on.

@@ -8,8 +8,7 @@ use super::ended::Ended;
 use super::errno;
 use super::fault::Fault;
 use super::message::Unit;
-use super::text::Plain;
-use ufmt::{Formatter, uDisplay, uWrite, uwrite};
+use super::text::{Plain, Sink, display, put};
 
 const LINE: &str = "% : % % pid % age % memory % restarts %";
 const FILE: &str = "NAME: %\nSTATE: %\nTTYNUM: %\nPID: %\nPPID: %\nIMAGE: %\n\
@@ -46,108 +45,97 @@ impl Value<'_> {
     const NULL: Self = Value::Word("null");
 }
 
-impl uDisplay for Value<'_> {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        match *self {
-            Value::Word(word) => f.write_str(word),
-            Value::Text(text) => Plain(text).fmt(f),
-            Value::Number(number) => number.fmt(f),
-            Value::Slot(slot) => uwrite!(f, "tty{}", slot),
-            Value::Age(ms) => age(f, ms),
-            Value::Size(bytes) => size(f, bytes),
-            Value::Reason(number) => errno::Reason(number).fmt(f),
-            Value::Ended(ended) => ended.fmt(f),
-            Value::Fault(fault) => fault.fmt(f),
-            Value::Quoted(text) => quoted(f, text),
-            Value::QuotedSlot(slot) => uwrite!(f, "\"tty{}\"", slot),
-            Value::JsonEnded(ended) => {
-                let (kind, value) = match ended {
-                    Ended::Exited(value) => ("exited", value),
-                    Ended::Signalled(value) => ("signalled", value),
-                    Ended::Dumped(value) => ("dumped", value),
-                };
-                let values = [Value::Word(kind), Value::Number(value.into())];
-                fill(f, JSON_ENDED, &values)
-            }
-            Value::JsonFault(fault) => {
-                let values = [
-                    Value::Word(fault.step.verb()),
-                    Value::Quoted(fault.object),
-                    Value::Number(fault.errno.into()),
-                    Value::Reason(fault.errno),
-                ];
-                fill(f, JSON_FAULT, &values)
-            }
+/// Writes a form, a value for each `%`.
+fn fill(sink: &mut Sink<'_>, form: &str, values: &[Value<'_>]) {
+    let mut values = values.iter();
+    for text in form.split_inclusive('%') {
+        let bare = text.strip_suffix('%');
+        put!(sink, "{}", bare.unwrap_or(text));
+        if bare.is_some() {
+            one(sink, *values.next().unwrap_or(&Value::DASH));
         }
     }
 }
 
-/// Writes a form, a value for each `%`.
-fn fill<W: uWrite + ?Sized>(
-    f: &mut Formatter<'_, W>,
-    form: &str,
-    values: &[Value<'_>],
-) -> Result<(), W::Error> {
-    let mut values = values.iter();
-    for text in form.split_inclusive('%') {
-        match text.strip_suffix('%') {
-            Some(text) => {
-                f.write_str(text)?;
-                values.next().unwrap_or(&Value::DASH).fmt(f)?;
-            }
-            None => f.write_str(text)?,
+fn one(sink: &mut Sink<'_>, value: Value<'_>) {
+    match value {
+        Value::Word(word) => put!(sink, "{}", word),
+        Value::Text(text) => put!(sink, "{}", Plain(text)),
+        Value::Number(number) => put!(sink, "{}", number),
+        Value::Slot(slot) => put!(sink, "tty{}", slot),
+        Value::Age(ms) => age(sink, ms),
+        Value::Size(bytes) => size(sink, bytes),
+        Value::Reason(number) => put!(sink, "{}", errno::Reason(number)),
+        Value::Ended(ended) => put!(sink, "{}", ended),
+        Value::Fault(fault) => put!(sink, "{}", fault),
+        Value::Quoted(text) => quoted(sink, text),
+        Value::QuotedSlot(slot) => put!(sink, "\"tty{}\"", slot),
+        Value::JsonEnded(ended) => {
+            let (kind, value) = match ended {
+                Ended::Exited(value) => ("exited", value),
+                Ended::Signalled(value) => ("signalled", value),
+                Ended::Dumped(value) => ("dumped", value),
+            };
+            let values = [Value::Word(kind), Value::Number(value.into())];
+            fill(sink, JSON_ENDED, &values);
+        }
+        Value::JsonFault(fault) => {
+            let values = [
+                Value::Word(fault.step.verb()),
+                Value::Quoted(fault.object),
+                Value::Number(fault.errno.into()),
+                Value::Reason(fault.errno),
+            ];
+            fill(sink, JSON_FAULT, &values);
         }
     }
-    Ok(())
 }
 
 /// A time in its two largest units: 5s, 3m20s, 2h5m, 4d1h.
-fn age<W: uWrite + ?Sized>(f: &mut Formatter<'_, W>, ms: u64) -> Result<(), W::Error> {
+fn age(sink: &mut Sink<'_>, ms: u64) {
     let s = ms / 1000;
     let (large, large_unit, small, small_unit) = match s {
-        0..60 => return uwrite!(f, "{}s", s),
+        0..60 => return put!(sink, "{}s", s),
         60..3600 => (s / 60, "m", s % 60, "s"),
         3600..86_400 => (s / 3600, "h", s / 60 % 60, "m"),
         _ => (s / 86_400, "d", s / 3600 % 24, "h"),
     };
-    uwrite!(f, "{}{}{}{}", large, large_unit, small, small_unit)
+    put!(sink, "{}{}{}{}", large, large_unit, small, small_unit);
 }
 
 /// Bytes with one decimal in the largest unit that leaves a whole number: 1.2M.
-fn size<W: uWrite + ?Sized>(f: &mut Formatter<'_, W>, bytes: u64) -> Result<(), W::Error> {
+fn size(sink: &mut Sink<'_>, bytes: u64) {
     let (shift, unit) = match bytes {
-        0..0x400 => return bytes.fmt(f),
+        0..0x400 => return put!(sink, "{}", bytes),
         0x400..0x10_0000 => (10, "K"),
         0x10_0000..0x4000_0000 => (20, "M"),
         _ => (30, "G"),
     };
     let tenths = ((bytes >> (shift - 10)) & 0x3ff) * 10 / 1024;
-    uwrite!(f, "{}.{}{}", bytes >> shift, tenths, unit)
+    put!(sink, "{}.{}{}", bytes >> shift, tenths, unit);
 }
 
 /// A JSON string, its quotes included; what is no UTF-8 becomes U+FFFD.
-fn quoted<W: uWrite + ?Sized>(f: &mut Formatter<'_, W>, text: &[u8]) -> Result<(), W::Error> {
-    f.write_str("\"")?;
+fn quoted(sink: &mut Sink<'_>, text: &[u8]) {
+    put!(sink, "\"");
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
+            let mut shown = c;
             if c.is_control() {
                 // All of them are below U+00A0.
                 let digit = |n: u32| char::from_digit(n & 15, 16).unwrap_or('0');
-                f.write_str("\\u00")?;
-                f.write_char(digit(u32::from(c) >> 4))?;
-                f.write_char(digit(u32::from(c)))?;
-                continue;
+                put!(sink, "\\u00{}", digit(u32::from(c) >> 4));
+                shown = digit(u32::from(c));
+            } else if matches!(c, '"' | '\\') {
+                put!(sink, "\\");
             }
-            if matches!(c, '"' | '\\') {
-                f.write_str("\\")?;
-            }
-            f.write_char(c)?;
+            let Ok(()) = sink.write_char(shown);
         }
         if !chunk.invalid().is_empty() {
-            f.write_str("\u{fffd}")?;
+            put!(sink, "\u{fffd}");
         }
     }
-    f.write_str("\"")
+    put!(sink, "\"");
 }
 
 /// The number, or nothing for 0.
@@ -166,29 +154,26 @@ pub struct Line<'a>(
     pub Unit<'a>,
 );
 
-impl uDisplay for Line<'_> {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        let u = &self.0;
-        let values = [
-            Value::Text(u.name),
-            Value::Word(u.state.word()),
-            u.slot.map_or(Value::DASH, Value::Slot),
-            pid(u.pid).map_or(Value::DASH, Value::Number),
-            Value::Age(u.age_ms),
-            u.memory.map_or(Value::DASH, Value::Size),
-            Value::Number(u.restarts.into()),
-        ];
-        fill(f, LINE, &values)?;
-        // What ended a container matters once it does not run; a fault always does.
-        if let Some(ended) = u.ended.filter(|_| u.pid == 0) {
-            fill(f, " %", &[Value::Ended(ended)])?;
-        }
-        match u.fault {
-            Some(fault) => fill(f, " %", &[Value::Fault(fault)]),
-            None => Ok(()),
-        }
+display!(Line<'_>, |unit: &Line<'_>, sink: &mut Sink<'_>| {
+    let u = &unit.0;
+    let values = [
+        Value::Text(u.name),
+        Value::Word(u.state.word()),
+        u.slot.map_or(Value::DASH, Value::Slot),
+        pid(u.pid).map_or(Value::DASH, Value::Number),
+        Value::Age(u.age_ms),
+        u.memory.map_or(Value::DASH, Value::Size),
+        Value::Number(u.restarts.into()),
+    ];
+    fill(sink, LINE, &values);
+    // What ended a container matters once it does not run; a fault always does.
+    if let Some(ended) = u.ended.filter(|_| u.pid == 0) {
+        fill(sink, " %", &[Value::Ended(ended)]);
     }
-}
+    if let Some(fault) = u.fault {
+        fill(sink, " %", &[Value::Fault(fault)]);
+    }
+});
 
 /// The lines of /run/pouch/cont_NAME: what does not change by itself.
 pub struct File<'a>(
@@ -196,24 +181,22 @@ pub struct File<'a>(
     pub Unit<'a>,
 );
 
-impl uDisplay for File<'_> {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        let u = &self.0;
-        let slot = u.slot.map(u64::from);
-        let values = [
-            Value::Text(u.name),
-            Value::Word(u.state.word()),
-            slot.map_or(Value::DASH, Value::Number),
-            pid(u.pid).map_or(Value::DASH, Value::Number),
-            Value::Number(u.ppid.into()),
-            image(u).map_or(Value::DASH, Value::Text),
-            Value::Text(u.name),
-            Value::Number(u.restarts.into()),
-            u.ended.map_or(Value::DASH, Value::Ended),
-        ];
-        fill(f, FILE, &values)
-    }
-}
+display!(File<'_>, |unit: &File<'_>, sink: &mut Sink<'_>| {
+    let u = &unit.0;
+    let slot = u.slot.map(u64::from);
+    let values = [
+        Value::Text(u.name),
+        Value::Word(u.state.word()),
+        slot.map_or(Value::DASH, Value::Number),
+        pid(u.pid).map_or(Value::DASH, Value::Number),
+        Value::Number(u.ppid.into()),
+        image(u).map_or(Value::DASH, Value::Text),
+        Value::Text(u.name),
+        Value::Number(u.restarts.into()),
+        u.ended.map_or(Value::DASH, Value::Ended),
+    ];
+    fill(sink, FILE, &values);
+});
 
 /// The lines of `info`.
 pub struct Info<'a>(
@@ -221,18 +204,15 @@ pub struct Info<'a>(
     pub Unit<'a>,
 );
 
-impl uDisplay for Info<'_> {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        let u = &self.0;
-        File(*u).fmt(f)?;
-        let memory = u.memory.map_or(Value::DASH, Value::Size);
-        fill(f, "AGE: %\nMEMORY: %\n", &[Value::Age(u.age_ms), memory])?;
-        match u.fault {
-            Some(fault) => fill(f, "FAULT: %\n", &[Value::Fault(fault)]),
-            None => Ok(()),
-        }
+display!(Info<'_>, |unit: &Info<'_>, sink: &mut Sink<'_>| {
+    let u = &unit.0;
+    put!(sink, "{}", File(*u));
+    let memory = u.memory.map_or(Value::DASH, Value::Size);
+    fill(sink, "AGE: %\nMEMORY: %\n", &[Value::Age(u.age_ms), memory]);
+    if let Some(fault) = u.fault {
+        fill(sink, "FAULT: %\n", &[Value::Fault(fault)]);
     }
-}
+});
 
 /// One JSON object, with the same keys in the same order whatever the state.
 pub struct Json<'a>(
@@ -240,38 +220,43 @@ pub struct Json<'a>(
     pub Unit<'a>,
 );
 
-impl uDisplay for Json<'_> {
-    fn fmt<W: uWrite + ?Sized>(&self, f: &mut Formatter<'_, W>) -> Result<(), W::Error> {
-        let u = &self.0;
-        let values = [
-            Value::Text(u.name),
-            Value::Word(u.state.word()),
-            u.slot.map_or(Value::NULL, Value::QuotedSlot),
-            pid(u.pid).map_or(Value::NULL, Value::Number),
-            Value::Number(u.ppid.into()),
-            image(u).map_or(Value::NULL, Value::Quoted),
-            Value::Text(u.name),
-            Value::Number(u.age_ms),
-            u.memory.map_or(Value::NULL, Value::Number),
-            Value::Number(u.restarts.into()),
-            u.ended.map_or(Value::NULL, Value::JsonEnded),
-            u.fault.map_or(Value::NULL, Value::JsonFault),
-        ];
-        fill(f, JSON, &values)
-    }
-}
+display!(Json<'_>, |unit: &Json<'_>, sink: &mut Sink<'_>| {
+    let u = &unit.0;
+    let values = [
+        Value::Text(u.name),
+        Value::Word(u.state.word()),
+        u.slot.map_or(Value::NULL, Value::QuotedSlot),
+        pid(u.pid).map_or(Value::NULL, Value::Number),
+        Value::Number(u.ppid.into()),
+        image(u).map_or(Value::NULL, Value::Quoted),
+        Value::Text(u.name),
+        Value::Number(u.age_ms),
+        u.memory.map_or(Value::NULL, Value::Number),
+        Value::Number(u.restarts.into()),
+        u.ended.map_or(Value::NULL, Value::JsonEnded),
+        u.fault.map_or(Value::NULL, Value::JsonFault),
+    ];
+    fill(sink, JSON, &values);
+});
 
 #[cfg(test)]
 mod tests {
     use super::super::fault::{Fault, Step};
     use super::super::message::State;
+    use super::super::text::Text;
     use super::*;
     use std::string::{String, ToString};
 
-    fn text(value: impl uDisplay) -> String {
-        let mut s = heapless::String::<1024>::new();
-        uwrite!(s, "{}", value).unwrap();
-        s.as_str().to_string()
+    fn text(value: impl ufmt::uDisplay) -> String {
+        let mut text = Text::<1024>::new();
+        put!(&mut text, "{}", value);
+        text.as_str().to_string()
+    }
+
+    fn alone(value: Value<'_>) -> String {
+        let mut text = Text::<1024>::new();
+        one(&mut text, value);
+        text.as_str().to_string()
     }
 
     const RUNNING: Unit<'static> = Unit {
@@ -314,7 +299,7 @@ mod tests {
             (86_400_000, "1d0h"),
             (u64::MAX, "213503982334d14h"),
         ] {
-            assert_eq!(text(Value::Age(ms)), words);
+            assert_eq!(alone(Value::Age(ms)), words);
         }
         for (bytes, words) in [
             (0, "0"),
@@ -324,7 +309,7 @@ mod tests {
             (1_258_496, "1.2M"),
             (5 << 30, "5.0G"),
         ] {
-            assert_eq!(text(Value::Size(bytes)), words);
+            assert_eq!(alone(Value::Size(bytes)), words);
         }
     }
 
