@@ -6,6 +6,7 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=scripts/link.rs");
+    println!("cargo::rerun-if-changed=scripts/board.ld");
     let direct =
         std::env::var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(|f| f.contains("linker-flavor=ld.lld"));
     let words: &[&str] = if direct {
@@ -34,4 +35,16 @@ fn main() {
     for word in words {
         println!("cargo::rustc-link-arg-bins={word}");
     }
+    // Unwind tables, for which nothing in the binary asks, are a fifth of it.
+    let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let no_header = if direct {
+        "--no-eh-frame-hdr"
+    } else {
+        "-Wl,--no-eh-frame-hdr"
+    };
+    println!("cargo::rustc-link-arg-bins={no_header}");
+    println!(
+        "cargo::rustc-link-arg-bins={}{here}/scripts/board.ld",
+        if direct { "-T" } else { "-Wl,-T," }
+    );
 }

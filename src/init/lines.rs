@@ -524,10 +524,11 @@ impl Init {
     pub(super) fn line_disconnect(&mut self, line: Line) {
         self.line_note_size(line);
         let left = self.t.board.shows(line);
-        let actions = self.t.board.disconnect(line);
-        if let (Some(session), false) = (left, actions.is_empty()) {
+        if let Some(session) = left {
+            // The rest of what it leaves comes before any word of where it goes.
             self.line_tail(line, session);
         }
+        let actions = self.t.board.disconnect(line);
         if actions
             .iter()
             .any(|a| matches!(a, Action::OpenShell { .. }))
