@@ -1,37 +1,47 @@
 # How programs for a board's processor are built: with what this machine has.
 #
 # Sourced after common.sh. Two routes, the first that works is taken and named:
-#   rustup   the toolchain has the target, or `rustup target add` can fetch it
+#   rustup   the toolchain has the target, or `rustup target add` can fetch it: for this machine's own processor
 #   debian   Debian's rustc-web compiles core from rust-web-src; the linker is the rustup toolchain's rust-lld,
-#            which knows every processor, so no cross gcc is needed
-# POUCH_ROUTE=rustup or debian settles it by hand. Each route has a target folder of its own: they would throw away each other's work.
+#            which knows every processor, so no cross gcc is needed. For other processors it comes first: the
+#            prebuilt core leaves memcpy and its kin to the binary.
+# POUCH_ROUTE=rustup or debian settles it by hand. Each route has a target folder of its own: they would throw
+# away each other's work.
 
 rustup_has() {
     local libdir
     libdir=$(cd "$ROOT" && rustc --print target-libdir --target "$1" 2>/dev/null </dev/null) && [ -d "$libdir" ]
 }
+native() { case $1 in "$(uname -m)"-*) ;; *) return 1 ;; esac; }
+debian_has_core() { [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library/core ]; }
 
 # choose_route TRIPLE: sets ROUTE.
 choose_route() {
     local triple=$1
     need_rust
-    if [ "${POUCH_ROUTE:-}" != debian ] && rustup_has "$triple"; then ROUTE=rustup
-    elif [ -z "${POUCH_ROUTE:-}" ] && [ ! -e "$CACHE/no-rustup-$triple" ] && command -v rustup >/dev/null 2>&1 && timeout 120 rustup target add "$triple" >/dev/null 2>&1 </dev/null; then
-        ROUTE=rustup
-    else
-        # Asking a network that is not there takes its time; once a day is enough.
-        mkdir -p "$CACHE"
-        find "$CACHE" -maxdepth 1 -name 'no-rustup-*' -mtime +0 -delete
-        [ -n "${POUCH_ROUTE:-}" ] || touch "$CACHE/no-rustup-$triple"
-        ROUTE=debian
-        [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library/core ] || need_packages_for_core
+    ROUTE=${POUCH_ROUTE:-}
+    if [ -z "$ROUTE" ]; then
+        if native "$triple" && rustup_has "$triple"; then ROUTE=rustup
+        elif debian_has_core || command -v apt-get >/dev/null 2>&1; then ROUTE=debian
+        else ROUTE=rustup
+        fi
     fi
+    case $ROUTE in
+        debian) debian_has_core || locked toolchain need_packages_for_core ;;
+        rustup)
+            rustup_has "$triple" || { say "fetching the Rust target $triple by rustup"; rustup target add "$triple" >&2 </dev/null; } ||
+                die "could not get the Rust target $triple (rustup target add; Debian has rustc-web and rust-web-src instead)"
+            ;;
+        *) die "POUCH_ROUTE is rustup or debian, not $ROUTE" ;;
+    esac
 }
 
 need_packages_for_core() {
+    # Another script may have done it while this one waited for the lock.
+    ! debian_has_core || return 0
     command -v apt-get >/dev/null 2>&1 ||
         die "no Rust target for this board: run \`rustup target add TRIPLE\` where there is a network (Debian: rustc-web and rust-web-src)"
-    say "installing rustc-web and rust-web-src (rustup has no such target and could not fetch it)"
+    say "installing rustc-web and rust-web-src (they compile core for any processor)"
     apt_update_once || true
     retry "the packages rustc-web and rust-web-src" apt_install_now rustc-web rust-web-src
 }
@@ -55,10 +65,7 @@ build_program() {
     if [ "$ROUTE" = rustup ]; then
         local flags="-C relocation-model=static"
         # The machine's own cc links for the machine's own processor alone.
-        case $triple in
-            "$(uname -m)"-*) ;;
-            *) flags="$flags -C linker=$linker -C linker-flavor=ld.lld" ;;
-        esac
+        native "$triple" || flags="$flags --cfg pouch_mem -C linker=$linker -C linker-flavor=ld.lld"
         CARGO_TARGET_DIR=$folder RUSTFLAGS=$flags cargo build --quiet --release --target "$triple" "${arguments[@]}" </dev/null >&2
     else
         [ -x "$linker" ] || die "the rustup toolchain has no rust-lld in $sysroot"
