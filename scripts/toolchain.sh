@@ -8,6 +8,9 @@
 # POUCH_ROUTE=rustup or debian settles it by hand. Each route has a target folder of its own: they would throw
 # away each other's work.
 
+# A fixed address, since nobody relocates PID 1; no unwind tables, since nobody unwinds it.
+FLAGS="-C relocation-model=static -C force-unwind-tables=no"
+
 rustup_has() {
     local libdir
     libdir=$(cd "$ROOT" && rustc --print target-libdir --target "$1" 2>/dev/null </dev/null) && [ -d "$libdir" ]
@@ -63,14 +66,14 @@ build_program() {
     sysroot=$(rustc --print sysroot </dev/null)
     linker=$(echo "$sysroot"/lib/rustlib/*/bin/rust-lld)
     if [ "$ROUTE" = rustup ]; then
-        local flags="-C relocation-model=static"
+        local flags=$FLAGS
         # The machine's own cc links for the machine's own processor alone.
         native "$triple" || flags="$flags --cfg pouch_mem -C linker=$linker -C linker-flavor=ld.lld"
         CARGO_TARGET_DIR=$folder RUSTFLAGS=$flags cargo build --quiet --release --target "$triple" "${arguments[@]}" </dev/null >&2
     else
         [ -x "$linker" ] || die "the rustup toolchain has no rust-lld in $sysroot"
         CARGO_TARGET_DIR=$folder RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-            RUSTFLAGS="-C relocation-model=static -C linker=$linker -C linker-flavor=ld.lld" \
+            RUSTFLAGS="$FLAGS -C linker=$linker -C linker-flavor=ld.lld" \
             cargo build --quiet -Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
             --release --target "$triple" "${arguments[@]}" </dev/null >&2
     fi || die "$name does not build for $triple"
