@@ -46,7 +46,18 @@ need_packages_for_core() {
         die "no Rust target for this board: run \`rustup target add TRIPLE\` where there is a network (Debian: rustc-web and rust-web-src)"
     say "installing rustc-web and rust-web-src (they compile core for any processor)"
     apt_update_once || true
-    retry "the packages rustc-web and rust-web-src" apt_install_now rustc-web rust-web-src
+    retry "the packages rustc-web and rust-web-src" install_core
+}
+
+# The candidate, then any older version: the security archive can be in the middle of a sync while the main one
+# has a whole set. All of one version, or they don't fit each other.
+install_core() {
+    local version
+    apt_install_now rustc-web rust-web-src && return 0
+    for version in $(apt-cache madison rustc-web | awk -F'|' '{gsub(/ /, "", $2); print $2}' | tail -n +2); do
+        apt_install_now "rustc-web=$version" "rust-web-src=$version" "libstd-rust-web-dev=$version" && return 0
+    done
+    return 1
 }
 
 # build_program BOARD NAME: builds `pouch` or `probe`; the path of the result is in BUILT.
