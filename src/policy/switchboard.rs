@@ -79,8 +79,6 @@ struct Entry {
     shell: Option<Session>,
     /// A host shell was asked for and is not up yet.
     awaits_shell: bool,
-    /// A person went away from the session that its slot's container has.
-    shunned: Option<Session>,
 }
 
 /// The table.
@@ -181,9 +179,8 @@ impl Switchboard {
                 back: Vec::new(),
                 shell: None,
                 awaits_shell: false,
-                shunned: None,
             });
-            self.go_home(line, &mut out);
+            self.go_home(line, None, &mut out);
         }
         out
     }
@@ -198,7 +195,8 @@ impl Switchboard {
         self.lines.get_mut(usize::from(line))?.take()?.shell
     }
 
-    /// A container was accepted for the slot: lines of that slot on which nobody works show it.
+    /// A container was accepted for the slot: lines of that slot on which nobody works, or waits
+    /// for a shell, show it.
     pub fn slot_taken(&mut self, slot: u8, session: Session) -> Actions {
         let mut out = Actions::new();
         if let Some(place) = self.slots.get_mut(usize::from(slot)) {
@@ -207,9 +205,9 @@ impl Switchboard {
         for line in Self::each_line() {
             let idle = self
                 .entry(line)
-                .is_some_and(|e| e.slot == Some(slot) && e.shows.is_none());
+                .is_some_and(|e| e.slot == Some(slot) && e.shows.is_none() && !e.awaits_shell);
             if idle {
-                self.go_home(line, &mut out);
+                self.go_home(line, None, &mut out);
             }
         }
         out
@@ -240,7 +238,6 @@ impl Switchboard {
         entry.back.retain(|s| *s != session);
         entry.shows = Some(session);
         entry.awaits_shell = false;
-        entry.shunned = None;
         Some(Action::Show {
             line,
             session,
@@ -255,13 +252,12 @@ impl Switchboard {
             return out;
         };
         let left = entry.shows;
-        if left.is_some() && left == entry.shell && entry.back.is_empty() {
-            return out; // already at the host shell: there is nothing to leave
+        if left.is_none() || (left == entry.shell && entry.back.is_empty()) {
+            return out; // at the host shell, or waiting for it: there is nothing to leave
         }
         entry.shows = None;
         entry.watch = false;
-        entry.shunned = left;
-        self.go_back(line, &mut out);
+        self.go_back(line, left, &mut out);
         if out.is_empty() {
             // Nowhere else to go (no shell, the slot's container is what was left): it stays.
             if let Some(entry) = self.entry_mut(line) {
@@ -322,58 +318,43 @@ impl Switchboard {
             if entry.shell == Some(session) {
                 entry.shell = None;
             }
-            if entry.shunned == Some(session) {
-                entry.shunned = None;
-            }
             if entry.shows == Some(session) {
                 entry.shows = None;
                 entry.watch = false;
-                self.go_back(line, &mut out);
+                self.go_back(line, None, &mut out);
             }
         }
         out
     }
 
-    /// Pops the way back, or goes home.
-    fn go_back(&mut self, line: Line, out: &mut Actions) {
+    /// Pops the way back, or goes home. `left` is what the person on the line just left.
+    fn go_back(&mut self, line: Line, left: Option<Session>, out: &mut Actions) {
         let Some(entry) = self.entry_mut(line) else {
             return;
         };
         match entry.back.pop() {
             Some(session) => {
                 entry.shows = Some(session);
-                let _ = out.push(Action::Show {
-                    line,
-                    session,
-                    why: Why::Returned,
-                });
+                let _ = out.push(Action::Show { line, session, why: Why::Returned });
             }
-            None => self.go_home(line, out),
+            None => self.go_home(line, left, out),
         }
     }
 
     /// Where a line is that nobody moved: its open shell, else its slot's container, else a shell offered.
-    fn go_home(&mut self, line: Line, out: &mut Actions) {
+    fn go_home(&mut self, line: Line, left: Option<Session>, out: &mut Actions) {
         let Some(entry) = self.entry(line) else {
             return;
         };
         let holder = entry.slot.and_then(|s| self.slot(s));
-        let shunned = entry.shunned;
         let Some(entry) = self.entry_mut(line) else {
             return;
         };
-        entry.shunned = None;
         let action = match (entry.shell, holder, entry.home) {
-            (Some(session), _, _) => Action::Show {
-                line,
-                session,
-                why: Why::Returned,
-            },
-            (None, Some(session), _) if shunned != Some(session) => Action::Show {
-                line,
-                session,
-                why: Why::Idle,
-            },
+            (Some(session), _, _) => Action::Show { line, session, why: Why::Returned },
+            (None, Some(session), _) if left != Some(session) => {
+                Action::Show { line, session, why: Why::Idle }
+            }
             // A person left the slot's own container: they want the host.
             (None, _, Home::Shell) => Action::OpenShell { line },
             (None, Some(_), Home::Offer) => Action::OpenShell { line },
@@ -388,5 +369,221 @@ impl Switchboard {
             Action::Offer { .. } | Action::Lock { .. } | Action::Release { .. } => {}
         }
         let _ = out.push(action);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of the walk: the system console with slot 0, and one of slot 1.
+    const A: Line = 0;
+    const B: Line = 1;
+    /// Sessions 10 and 11 are containers'; the lines' shells get 20 and 21.
+    const CONTAINERS: [Session; 2] = [10, 11];
+
+    /// What the rest of PID 1 knows while the table is walked.
+    #[derive(Clone)]
+    struct World {
+        board: Switchboard,
+        /// Which sessions live.
+        alive: [bool; SESSIONS],
+        homes: [Home; 2],
+        /// How it came here, for whoever reads a failure.
+        path: std::vec::Vec<std::string::String>,
+    }
+
+    impl World {
+        fn perform(&mut self, actions: &Actions) {
+            for action in actions {
+                if let Action::Show { line, session, .. } = *action {
+                    assert!(self.alive[usize::from(session)], "line {line} was sent to the dead session {session}");
+                    assert_eq!(self.board.shows(line), Some(session), "an action and the table differ");
+                }
+            }
+        }
+
+        fn check(&self) {
+            for line in [A, B] {
+                let entry = self.board.entry(line).unwrap();
+                if let Some(session) = entry.shows {
+                    assert!(self.alive[usize::from(session)], "line {line} shows the dead session {session}");
+                    assert!(!entry.back.contains(&session), "line {line} would return to where it is");
+                    assert!(!entry.awaits_shell, "line {line} shows a session and awaits another: {:?}", self.path);
+                } else {
+                    assert!(entry.back.is_empty(), "line {line} shows nothing and has a way back");
+                    assert!(entry.shell.is_none(), "line {line} has a shell open and shows nothing");
+                    let holder = entry.slot.and_then(|s| self.board.slot(s));
+                    assert!(holder.is_none() || entry.awaits_shell, "line {line} is idle beside its slot's container: {:?}", self.path);
+                }
+                for session in &entry.back {
+                    assert!(self.alive[usize::from(*session)], "line {line} would return to the dead {session}");
+                }
+            }
+            for session in CONTAINERS {
+                if let Some(line) = self.board.mover(session) {
+                    assert!(self.alive[usize::from(session)], "the dead {session} would move line {line}");
+                }
+            }
+        }
+
+        /// Every event that can happen now, each to a world of its own.
+        fn next(&self) -> std::vec::Vec<World> {
+            let mut all = std::vec::Vec::new();
+            let mut go = |name: std::string::String, act: &dyn Fn(&mut World)| {
+                let mut w = self.clone();
+                w.path.push(name);
+                act(&mut w);
+                w.check();
+                all.push(w);
+            };
+            for (slot, session) in [(0u8, CONTAINERS[0]), (1, CONTAINERS[1])] {
+                if !self.alive[usize::from(session)] {
+                    go(std::format!("take {slot}"), &|w| {
+                        w.alive[usize::from(session)] = true;
+                        let worked: std::vec::Vec<_> = [A, B].map(|l| w.board.shows(l)).into();
+                        let actions = w.board.slot_taken(slot, session);
+                        w.perform(&actions);
+                        for line in [A, B] {
+                            let before = worked[usize::from(line)];
+                            assert!(before.is_none() || w.board.shows(line) == before, "a line that showed something was moved");
+                        }
+                    });
+                } else {
+                    go(std::format!("end {session}"), &|w| {
+                        w.alive[usize::from(session)] = false;
+                        let before = [A, B].map(|l| w.board.shows(l));
+                        let actions = w.board.session_gone(session);
+                        w.perform(&actions);
+                        for line in [A, B] {
+                            if before[usize::from(line)] != Some(session) {
+                                assert_eq!(w.board.shows(line), before[usize::from(line)], "another's end moved line {line}");
+                            }
+                        }
+                    });
+                }
+            }
+            for line in [A, B] {
+                let other = 1 - line;
+                let shell = 20 + line;
+                if self.board.awaits_shell(line) {
+                    go(std::format!("shell of {line} up"), &|w| {
+                        w.alive[usize::from(shell)] = true;
+                        let action = w.board.shell_up(line, shell);
+                        w.perform(&action.into_iter().collect());
+                    });
+                }
+                if self.alive[usize::from(shell)] {
+                    go(std::format!("shell of {line} ends"), &|w| {
+                        w.alive[usize::from(shell)] = false;
+                        let actions = w.board.session_gone(shell);
+                        w.perform(&actions);
+                    });
+                }
+                go(std::format!("enter on {line}"), &|w| {
+                    let before = w.board.shows(line);
+                    let action = w.board.enter(line);
+                    assert!(before.is_none() || action.is_none(), "Enter in a session is the session's");
+                    w.perform(&action.into_iter().collect());
+                });
+                go(std::format!("disconnect {line}"), &|w| {
+                    let before = w.board.shows(other);
+                    let actions = w.board.disconnect(line);
+                    w.perform(&actions);
+                    assert_eq!(w.board.shows(other), before, "one person's leaving moved another's line");
+                });
+                // Only one who works on the line connects it: something is shown there.
+                if self.board.shows(line).is_some() {
+                    for session in CONTAINERS.into_iter().filter(|s| self.alive[usize::from(*s)]) {
+                        go(std::format!("connect {line} to {session}"), &|w| {
+                            let before = w.board.shows(other);
+                            w.board.typed(line);
+                            let action = w.board.connect(line, session, false);
+                            w.perform(&action.into_iter().collect());
+                            assert_eq!(w.board.shows(line), Some(session));
+                            assert_eq!(w.board.shows(other), before, "one person's connect moved another's line");
+                        });
+                    }
+                }
+            }
+            all
+        }
+    }
+
+    fn walk(world: &World, depth: u32, count: &mut u64) {
+        *count += 1;
+        if depth == 0 {
+            return;
+        }
+        for next in world.next() {
+            walk(&next, depth - 1, count);
+        }
+    }
+
+    fn world(homes: [Home; 2]) -> World {
+        let mut w = World { board: Switchboard::new(), alive: [false; SESSIONS], homes, path: std::vec::Vec::new() };
+        for (line, slot) in [(A, 0), (B, 1)] {
+            let actions = w.board.line_up(line, w.homes[usize::from(line)], Some(slot));
+            w.perform(&actions);
+        }
+        w.check();
+        w
+    }
+
+    #[test]
+    fn every_row_of_events_to_a_depth_keeps_the_rules() {
+        for homes in [[Home::Shell, Home::Offer], [Home::Offer, Home::Offer], [Home::Locked, Home::Locked]] {
+            let mut count = 0;
+            walk(&world(homes), 6, &mut count);
+            assert!(count > 3_000, "only {count} states were walked");
+        }
+    }
+
+    #[test]
+    fn the_line_that_typed_is_the_line_that_moves() {
+        let mut w = world([Home::Shell, Home::Offer]);
+        for line in [A, B] {
+            let _ = w.board.enter(line);
+            let _ = w.board.shell_up(line, 20 + line);
+        }
+        let _ = w.board.slot_taken(0, 10);
+        let _ = w.board.connect(A, 10, false);
+        let _ = w.board.connect(B, 10, false);
+        w.board.typed(B);
+        assert_eq!(w.board.mover(10), Some(B));
+        w.board.typed(A);
+        assert_eq!(w.board.mover(10), Some(A));
+        let _ = w.board.disconnect(A);
+        assert_eq!(w.board.shows(A), Some(20));
+        assert_eq!(w.board.shows(B), Some(10));
+    }
+
+    #[test]
+    fn the_way_back_is_the_way_that_was_come() {
+        let mut w = world([Home::Shell, Home::Offer]);
+        let _ = w.board.shell_up(A, 20);
+        for (slot, session) in [(1, 10), (2, 11)] {
+            let _ = w.board.slot_taken(slot, session);
+            let _ = w.board.connect(A, session, false);
+        }
+        assert_eq!(w.board.disconnect(A).as_slice(), [Action::Show { line: A, session: 10, why: Why::Returned }]);
+        assert_eq!(w.board.disconnect(A).as_slice(), [Action::Show { line: A, session: 20, why: Why::Returned }]);
+        assert!(w.board.disconnect(A).is_empty(), "there is nothing to leave at the host's shell");
+    }
+
+    #[test]
+    fn leaving_the_slots_own_container_opens_the_hosts_shell() {
+        let mut w = world([Home::Shell, Home::Offer]);
+        let mut board = Switchboard::new();
+        let _ = board.slot_taken(0, 10);
+        assert_eq!(board.line_up(A, Home::Shell, Some(0)).as_slice(), [Action::Show { line: A, session: 10, why: Why::Idle }]);
+        assert_eq!(board.disconnect(A).as_slice(), [Action::OpenShell { line: A }]);
+        // With the shell locked away the line stays where it is.
+        let _ = w.board.slot_taken(0, 10);
+        let mut locked = Switchboard::new();
+        let _ = locked.slot_taken(0, 10);
+        let _ = locked.line_up(A, Home::Locked, Some(0));
+        assert!(locked.disconnect(A).is_empty());
+        assert_eq!(locked.shows(A), Some(10));
     }
 }

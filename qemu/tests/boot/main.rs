@@ -3,7 +3,11 @@
 //! `cargo test -p pouch-qemu --test boot [FILTER]`, after `./scripts/build BOARD`. `POUCH_BOARDS` names the
 //! boards (all that were built); a name reads BOARD::GROUP::SCENARIO, and the filter is any part of it.
 
+mod containers;
+mod host;
 mod prompt;
+mod screen;
+mod words;
 
 use pouch_qemu::bed::BoardBed;
 use pouch_qemu::board::{Board, project_root};
@@ -14,20 +18,85 @@ use std::process::ExitCode;
 /// One boot's worth: a name, further kernel words, the boards it is for, and what runs there.
 struct Boot {
     name: &'static str,
-    words: &'static str,
+    words: String,
     wants: fn(&Board) -> bool,
     scenarios: Vec<Scenario<BoardBed>>,
 }
 
 const EVERY: fn(&Board) -> bool = |_| true;
 
+/// Boards whose keyboard and screen QEMU has.
+const SEEN: fn(&Board) -> bool = |board| board.machine == "pc";
+
 fn boots() -> Vec<Boot> {
-    vec![Boot {
-        name: "prompt",
-        words: "",
-        wants: EVERY,
-        scenarios: scenarios![prompt::the_board_boots_to_a_prompt, prompt::poweroff_switches_the_board_off],
-    }]
+    vec![
+        Boot {
+            name: "containers",
+            words: String::new(),
+            wants: EVERY,
+            scenarios: scenarios![
+                prompt::the_board_boots_to_a_prompt,
+                host::the_board_has_its_file_systems,
+                host::ctrl_c_at_the_prompt_does_not_touch_pid_1,
+                containers::pouch_start_in_the_background_lives_with_its_command,
+                containers::the_end_of_the_shell_that_started_it_ends_it,
+                containers::pouch_start_in_the_foreground_is_refused,
+                containers::a_container_takes_the_slot_it_asks_for,
+                containers::one_connects_types_leaves_and_finds_ones_shell_again,
+                containers::the_terminal_inside_is_a_terminal,
+                containers::the_detach_key_leaves_a_hung_container_and_a_fourth_goes_through,
+                containers::the_death_of_a_connected_container_returns_the_line_with_its_reason,
+                containers::a_folder_is_the_root_of_a_container,
+                containers::a_container_on_the_hosts_root_does_not_see_the_way_to_pid_1,
+                containers::a_failed_start_leaves_nothing_behind,
+                containers::stop_kill_and_logs_do_as_they_say,
+                host::ten_thousand_orphans_leave_no_zombie,
+                host::a_fault_in_pid_1_costs_nothing,
+                host::an_idle_pid_1_is_not_woken,
+                containers::a_container_out_of_its_table_is_refused,
+                host::busyboxs_own_poweroff_switches_the_board_off,
+            ],
+        },
+        Boot {
+            name: "definitions",
+            words: words::DEFINITIONS.to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![
+                words::containers_come_up_without_typing_and_mistakes_are_named,
+                host::reboot_again_and_again_reboots_once,
+            ],
+        },
+        Boot {
+            name: "console",
+            words: "pouch.container=boss,tty=tty0,restart=always".to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![
+                words::a_container_that_took_tty0_is_what_the_console_shows,
+                host::halt_stops_the_board,
+            ],
+        },
+        Boot {
+            name: "shell",
+            words: "pouch.shell=/bin/false".to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![host::a_shell_that_ends_at_once_is_started_ever_more_slowly],
+        },
+        Boot {
+            name: "longest",
+            words: "@longest".to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![words::a_line_is_read_to_its_end, prompt::poweroff_switches_the_board_off],
+        },
+        Boot {
+            name: "screen",
+            words: String::new(),
+            wants: SEEN,
+            scenarios: scenarios![
+                screen::alt_and_a_function_key_change_the_virtual_terminal,
+                screen::the_screen_can_be_seen,
+            ],
+        },
+    ]
 }
 
 fn groups() -> Result<Vec<Group<BoardBed>>> {
@@ -53,10 +122,16 @@ fn groups() -> Result<Vec<Group<BoardBed>>> {
     for boot in boots() {
         for name in &boards {
             if (boot.wants)(&Board::load(&root, name)?) {
-                let (board, words) = (name.clone(), boot.words);
+                let described = Board::load(&root, name)?;
+                let limit = if described.processor == "armv7" { 1023 } else { 2047 };
+                let words = match boot.words.as_str() {
+                    "@longest" => words::longest(limit, &described.words),
+                    words => words.to_owned(),
+                };
+                let board = name.clone();
                 groups.push(Group {
                     name: format!("{name}::{}", boot.name),
-                    bed: Box::new(move || BoardBed::new(&board, words)),
+                    bed: Box::new(move || BoardBed::new(&board, &words)),
                     scenarios: boot.scenarios.clone(),
                 });
             }
