@@ -24,9 +24,6 @@ fn ask(fd: impl AsFd, request: usize) -> Result<u32, Errno> {
                 fd.as_fd().as_raw_fd() as usize,
                 request,
                 &raw mut answer as usize,
-                0,
-                0,
-                0,
             ],
         )?;
     }
@@ -72,12 +69,12 @@ pub fn loopback_up(socket: impl AsFd) -> Result<(), Errno> {
     unsafe {
         call(
             nr::__NR_ioctl,
-            [fd, SIOCGIFFLAGS, &raw mut request as usize, 0, 0, 0],
+            [fd, SIOCGIFFLAGS, &raw mut request as usize],
         )?;
         request.flags |= IFF_UP;
         call(
             nr::__NR_ioctl,
-            [fd, SIOCSIFFLAGS, &raw mut request as usize, 0, 0, 0],
+            [fd, SIOCSIFFLAGS, &raw mut request as usize],
         )?;
     }
     Ok(())

@@ -43,7 +43,6 @@ pub fn set(fd: impl AsFd, path: &CStr, attributes: u64, recursive: bool) -> Resu
                 flags as usize,
                 &raw const attr as usize,
                 size_of::<mount_attr>(),
-                0,
             ],
         )
     }
@@ -61,7 +60,7 @@ pub fn pivot_here() -> Result<(), Errno> {
     unsafe {
         call(
             nr::__NR_pivot_root,
-            [c".".as_ptr() as usize, c".".as_ptr() as usize, 0, 0, 0, 0],
+            [c".".as_ptr() as usize, c".".as_ptr() as usize],
         )
     }?;
     rustix::mount::unmount(c".", rustix::mount::UnmountFlags::DETACH)

@@ -57,14 +57,7 @@ pub fn fork(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Result<Fork, Err
     let pid = unsafe {
         call(
             nr::__NR_clone3,
-            [
-                &raw const args as usize,
-                size_of::<clone_args>(),
-                0,
-                0,
-                0,
-                0,
-            ],
+            [&raw const args as usize, size_of::<clone_args>()],
         )
     }?;
     if pid == 0 {
@@ -113,9 +106,6 @@ pub fn exec<'a>(
                 path.as_ptr() as usize,
                 args.as_ptr() as usize,
                 env.as_ptr() as usize,
-                0,
-                0,
-                0,
             ],
         )
     } {
@@ -140,7 +130,6 @@ pub fn exec_fd<'a>(binary: BorrowedFd<'_>, args: impl Iterator<Item = &'a CStr>)
                 args.as_ptr() as usize,
                 env.as_ptr() as usize,
                 nr::AT_EMPTY_PATH as usize,
-                0,
             ],
         )
     } {
@@ -152,7 +141,7 @@ pub fn exec_fd<'a>(binary: BorrowedFd<'_>, args: impl Iterator<Item = &'a CStr>)
 /// kill(-1): the signal to every process but this one and those of namespaces above.
 pub fn signal_all(signal: u8) {
     // SAFETY: no pointer. ESRCH (nobody left) is as good as success.
-    let _ = unsafe { call(nr::__NR_kill, [usize::MAX, signal.into(), 0, 0, 0, 0]) };
+    let _ = unsafe { call(nr::__NR_kill, [usize::MAX, signal.into()]) };
 }
 
 /// Marks every descriptor from `first` on close-on-exec (close_range(2)), so that none leaks into a program.
@@ -164,14 +153,7 @@ pub fn close_on_exec_from(first: u32) -> Result<(), Errno> {
     unsafe {
         call(
             nr::__NR_close_range,
-            [
-                first as usize,
-                u32::MAX as usize,
-                CLOSE_RANGE_CLOEXEC,
-                0,
-                0,
-                0,
-            ],
+            [first as usize, u32::MAX as usize, CLOSE_RANGE_CLOEXEC],
         )
     }
     .map(drop)
@@ -182,7 +164,7 @@ pub fn keep_over_exec(highest: i32) {
     const F_SETFD: usize = 2;
     for fd in 3..=highest {
         // SAFETY: only the close-on-exec flag is changed; EBADF for a number not open is as good.
-        let _ = unsafe { call(nr::__NR_fcntl, [fd as usize, F_SETFD, 0, 0, 0, 0]) };
+        let _ = unsafe { call(nr::__NR_fcntl, [fd as usize, F_SETFD]) };
     }
 }
 
@@ -202,9 +184,9 @@ pub fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
     let (uid, gid) = (uid as usize, gid as usize);
     // SAFETY: no pointers but an empty list's.
     unsafe {
-        call(groups, [0, 0, 0, 0, 0, 0])?;
-        call(set_gid, [gid, gid, gid, 0, 0, 0])?;
-        call(set_uid, [uid, uid, uid, 0, 0, 0])?;
+        call(groups, [0])?;
+        call(set_gid, [gid, gid, gid])?;
+        call(set_uid, [uid, uid, uid])?;
     }
     Ok(())
 }
@@ -215,7 +197,7 @@ pub fn adopt_fd(number: i32) -> Option<OwnedFd> {
     // SAFETY: asked first whether it is open. The caller took the number from what its former
     // self wrote down, which owned it and is gone.
     unsafe {
-        call(nr::__NR_fcntl, [number as usize, F_GETFD, 0, 0, 0, 0]).ok()?;
+        call(nr::__NR_fcntl, [number as usize, F_GETFD]).ok()?;
         Some(OwnedFd::from_raw_fd(number))
     }
 }
@@ -232,5 +214,5 @@ pub fn standard(number: i32) -> BorrowedFd<'static> {
 /// EPERM, ENOMEM, ENOSPC.
 pub fn unshare_mounts() -> Result<(), Errno> {
     // SAFETY: no pointer, and no memory or descriptor is unshared.
-    unsafe { call(nr::__NR_unshare, [nr::CLONE_NEWNS as usize, 0, 0, 0, 0, 0]) }.map(drop)
+    unsafe { call(nr::__NR_unshare, [nr::CLONE_NEWNS as usize]) }.map(drop)
 }

@@ -32,7 +32,7 @@ fn set_mask(set: u64) {
     let _ = unsafe {
         call(
             nr::__NR_rt_sigprocmask,
-            [SIG_SETMASK, &raw const set as usize, 0, 8, 0, 0],
+            [SIG_SETMASK, &raw const set as usize, 0, 8],
         )
     };
 }
@@ -58,7 +58,7 @@ pub fn signalfd() -> Result<OwnedFd, Errno> {
     unsafe {
         let fd = call(
             nr::__NR_signalfd4,
-            [usize::MAX, &raw const set as usize, 8, flags, 0, 0],
+            [usize::MAX, &raw const set as usize, 8, flags],
         )?;
         Ok(OwnedFd::from_raw_fd(fd as i32))
     }
@@ -89,7 +89,7 @@ fn set_action(signal: u8, handler: usize, flags: usize) {
     let _ = unsafe {
         call(
             nr::__NR_rt_sigaction,
-            [signal.into(), &raw const action as usize, 0, 8, 0, 0],
+            [signal.into(), &raw const action as usize, 0, 8],
         )
     };
 }
@@ -147,12 +147,7 @@ pub fn on_fault(handler: fn(u8) -> !) {
         size: FAULT_STACK,
     };
     // SAFETY: the stack is static, so it outlives every handler.
-    let _ = unsafe {
-        call(
-            nr::__NR_sigaltstack,
-            [&raw const stack as usize, 0, 0, 0, 0, 0],
-        )
-    };
+    let _ = unsafe { call(nr::__NR_sigaltstack, [&raw const stack as usize]) };
     for signal in FAULTS {
         set_action(
             signal,

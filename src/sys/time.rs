@@ -12,7 +12,7 @@ pub fn now_ms() -> u64 {
     #[cfg(target_pointer_width = "32")]
     let number = nr::__NR_clock_gettime64;
     // SAFETY: the kernel writes a timespec of two 64-bit fields into `spec`. It cannot fail for this clock.
-    let _ = unsafe { call(number, [1, spec.as_mut_ptr() as usize, 0, 0, 0, 0]) };
+    let _ = unsafe { call(number, [1, spec.as_mut_ptr() as usize]) };
     let [seconds, nanoseconds] = spec;
     (seconds as u64)
         .saturating_mul(1000)
