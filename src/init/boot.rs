@@ -94,6 +94,8 @@ const LINKS: [(&CStr, &CStr); 4] = [
 const RAMFS: i64 = 0x8584_58f6;
 const TMPFS: i64 = 0x0102_1994;
 const CGROUP2: i64 = 0x6367_7270;
+/// That of proc.
+const PROC_FS: i64 = 0x9fa0;
 
 /// The inode of the first PID namespace (include/linux/proc_ns.h).
 const FIRST_PID_NS: &[u8] = b"pid:[4026531836]";
@@ -110,7 +112,7 @@ fn fs_type(path: &CStr) -> i64 {
 pub(super) fn mounts() {
     // In a PID namespace the mounts may still be the host's: take a copy first.
     let _ = rustix::fs::mkdir(c"/proc", Mode::from_raw_mode(0o555));
-    if fs_type(c"/proc") != 0x9fa0 {
+    if fs_type(c"/proc") != PROC_FS {
         early(&PROC);
     }
     if nested()
@@ -127,7 +129,8 @@ pub(super) fn mounts() {
     }
     for one in &EARLY {
         let already = match one.2.to_bytes() {
-            b"proc" => fs_type(one.1) == 0x9fa0 && !nested(),
+            // One that shows this PID 1 as itself is of this namespace already.
+            b"proc" => fs_type(one.1) == PROC_FS && link_is(c"/proc/self", b"1"),
             b"cgroup2" => fs_type(one.1) == CGROUP2 && !nested(),
             _ => false,
         };
@@ -255,6 +258,11 @@ pub(super) fn nested() -> bool {
     // Without /proc nothing can be told; a board is the likelier case.
     let known = rustix::fs::access(c"/proc/self/ns/pid", rustix::fs::Access::EXISTS).is_ok();
     known && !link_is(c"/proc/self/ns/pid", FIRST_PID_NS)
+}
+
+/// Whether /proc/cmdline is the machine's own: in a PID namespace somebody may have put other words over it.
+pub(super) fn words_are_the_machines() -> bool {
+    fs_type(c"/proc/cmdline") == PROC_FS
 }
 
 /// Whether the host's name is this PID 1's to set.

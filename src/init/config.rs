@@ -23,7 +23,7 @@ impl Init {
         let mut room = [0u8; CMDLINE];
         let line = match boot::read_file(c"/proc/cmdline", &mut room) {
             // In a PID namespace the words are the host's, not this PID 1's.
-            Ok(_) if self.t.config.nested => &[][..],
+            Ok(_) if self.t.config.nested && boot::words_are_the_machines() => &[][..],
             Ok(line) => line.trim_ascii_end(),
             Err(e) => {
                 log::error!("unable to read /proc/cmdline: error {}", e.raw_os_error());
@@ -36,6 +36,8 @@ impl Init {
         let mut modules: Vec<&[u8], 32> = Vec::new();
         for word in cmdline::words(line).filter_map(cmdline::word).flatten() {
             match word {
+                // In a PID namespace the console is what it was started on.
+                Word::Console(_) if self.t.config.nested => {}
                 Word::Console(device) => {
                     // The last one is the system console; a name said twice counts where it is said last.
                     consoles.retain(|d| *d != device);

@@ -204,7 +204,9 @@ impl Init {
             }
         }
         let wait = self.shell_again(line, now);
-        let _ = ufmt::uwrite!(words, "; again in {}.{} s", wait / 1000, wait % 1000 / 100);
+        if !self.t.ending.begun() {
+            let _ = ufmt::uwrite!(words, "; again in {}.{} s", wait / 1000, wait % 1000 / 100);
+        }
         log::info!("{}", words.as_str());
         if let Some(session) = session {
             self.session_end(session, &words);

@@ -335,7 +335,11 @@ impl Switchboard {
         match entry.back.pop() {
             Some(session) => {
                 entry.shows = Some(session);
-                let _ = out.push(Action::Show { line, session, why: Why::Returned });
+                let _ = out.push(Action::Show {
+                    line,
+                    session,
+                    why: Why::Returned,
+                });
             }
             None => self.go_home(line, left, out),
         }
@@ -351,10 +355,16 @@ impl Switchboard {
             return;
         };
         let action = match (entry.shell, holder, entry.home) {
-            (Some(session), _, _) => Action::Show { line, session, why: Why::Returned },
-            (None, Some(session), _) if left != Some(session) => {
-                Action::Show { line, session, why: Why::Idle }
-            }
+            (Some(session), _, _) => Action::Show {
+                line,
+                session,
+                why: Why::Returned,
+            },
+            (None, Some(session), _) if left != Some(session) => Action::Show {
+                line,
+                session,
+                why: Why::Idle,
+            },
             // A person left the slot's own container: they want the host.
             (None, _, Home::Shell) => Action::OpenShell { line },
             (None, Some(_), Home::Offer) => Action::OpenShell { line },
@@ -397,8 +407,15 @@ mod tests {
         fn perform(&mut self, actions: &Actions) {
             for action in actions {
                 if let Action::Show { line, session, .. } = *action {
-                    assert!(self.alive[usize::from(session)], "line {line} was sent to the dead session {session}");
-                    assert_eq!(self.board.shows(line), Some(session), "an action and the table differ");
+                    assert!(
+                        self.alive[usize::from(session)],
+                        "line {line} was sent to the dead session {session}"
+                    );
+                    assert_eq!(
+                        self.board.shows(line),
+                        Some(session),
+                        "an action and the table differ"
+                    );
                 }
             }
         }
@@ -407,22 +424,48 @@ mod tests {
             for line in [A, B] {
                 let entry = self.board.entry(line).unwrap();
                 if let Some(session) = entry.shows {
-                    assert!(self.alive[usize::from(session)], "line {line} shows the dead session {session}");
-                    assert!(!entry.back.contains(&session), "line {line} would return to where it is");
-                    assert!(!entry.awaits_shell, "line {line} shows a session and awaits another: {:?}", self.path);
+                    assert!(
+                        self.alive[usize::from(session)],
+                        "line {line} shows the dead session {session}"
+                    );
+                    assert!(
+                        !entry.back.contains(&session),
+                        "line {line} would return to where it is"
+                    );
+                    assert!(
+                        !entry.awaits_shell,
+                        "line {line} shows a session and awaits another: {:?}",
+                        self.path
+                    );
                 } else {
-                    assert!(entry.back.is_empty(), "line {line} shows nothing and has a way back");
-                    assert!(entry.shell.is_none(), "line {line} has a shell open and shows nothing");
+                    assert!(
+                        entry.back.is_empty(),
+                        "line {line} shows nothing and has a way back"
+                    );
+                    assert!(
+                        entry.shell.is_none(),
+                        "line {line} has a shell open and shows nothing"
+                    );
                     let holder = entry.slot.and_then(|s| self.board.slot(s));
-                    assert!(holder.is_none() || entry.awaits_shell, "line {line} is idle beside its slot's container: {:?}", self.path);
+                    assert!(
+                        holder.is_none() || entry.awaits_shell,
+                        "line {line} is idle beside its slot's container: {:?}",
+                        self.path
+                    );
                 }
                 for session in &entry.back {
-                    assert!(self.alive[usize::from(*session)], "line {line} would return to the dead {session}");
+                    assert!(
+                        self.alive[usize::from(*session)],
+                        "line {line} would return to the dead {session}"
+                    );
                 }
             }
             for session in CONTAINERS {
                 if let Some(line) = self.board.mover(session) {
-                    assert!(self.alive[usize::from(session)], "the dead {session} would move line {line}");
+                    assert!(
+                        self.alive[usize::from(session)],
+                        "the dead {session} would move line {line}"
+                    );
                 }
             }
         }
@@ -446,7 +489,10 @@ mod tests {
                         w.perform(&actions);
                         for line in [A, B] {
                             let before = worked[usize::from(line)];
-                            assert!(before.is_none() || w.board.shows(line) == before, "a line that showed something was moved");
+                            assert!(
+                                before.is_none() || w.board.shows(line) == before,
+                                "a line that showed something was moved"
+                            );
                         }
                     });
                 } else {
@@ -457,7 +503,11 @@ mod tests {
                         w.perform(&actions);
                         for line in [A, B] {
                             if before[usize::from(line)] != Some(session) {
-                                assert_eq!(w.board.shows(line), before[usize::from(line)], "another's end moved line {line}");
+                                assert_eq!(
+                                    w.board.shows(line),
+                                    before[usize::from(line)],
+                                    "another's end moved line {line}"
+                                );
                             }
                         }
                     });
@@ -483,25 +533,39 @@ mod tests {
                 go(std::format!("enter on {line}"), &|w| {
                     let before = w.board.shows(line);
                     let action = w.board.enter(line);
-                    assert!(before.is_none() || action.is_none(), "Enter in a session is the session's");
+                    assert!(
+                        before.is_none() || action.is_none(),
+                        "Enter in a session is the session's"
+                    );
                     w.perform(&action.into_iter().collect());
                 });
                 go(std::format!("disconnect {line}"), &|w| {
                     let before = w.board.shows(other);
                     let actions = w.board.disconnect(line);
                     w.perform(&actions);
-                    assert_eq!(w.board.shows(other), before, "one person's leaving moved another's line");
+                    assert_eq!(
+                        w.board.shows(other),
+                        before,
+                        "one person's leaving moved another's line"
+                    );
                 });
                 // Only one who works on the line connects it: something is shown there.
                 if self.board.shows(line).is_some() {
-                    for session in CONTAINERS.into_iter().filter(|s| self.alive[usize::from(*s)]) {
+                    for session in CONTAINERS
+                        .into_iter()
+                        .filter(|s| self.alive[usize::from(*s)])
+                    {
                         go(std::format!("connect {line} to {session}"), &|w| {
                             let before = w.board.shows(other);
                             w.board.typed(line);
                             let action = w.board.connect(line, session, false);
                             w.perform(&action.into_iter().collect());
                             assert_eq!(w.board.shows(line), Some(session));
-                            assert_eq!(w.board.shows(other), before, "one person's connect moved another's line");
+                            assert_eq!(
+                                w.board.shows(other),
+                                before,
+                                "one person's connect moved another's line"
+                            );
                         });
                     }
                 }
@@ -521,9 +585,16 @@ mod tests {
     }
 
     fn world(homes: [Home; 2]) -> World {
-        let mut w = World { board: Switchboard::new(), alive: [false; SESSIONS], homes, path: std::vec::Vec::new() };
+        let mut w = World {
+            board: Switchboard::new(),
+            alive: [false; SESSIONS],
+            homes,
+            path: std::vec::Vec::new(),
+        };
         for (line, slot) in [(A, 0), (B, 1)] {
-            let actions = w.board.line_up(line, w.homes[usize::from(line)], Some(slot));
+            let actions = w
+                .board
+                .line_up(line, w.homes[usize::from(line)], Some(slot));
             w.perform(&actions);
         }
         w.check();
@@ -532,7 +603,11 @@ mod tests {
 
     #[test]
     fn every_row_of_events_to_a_depth_keeps_the_rules() {
-        for homes in [[Home::Shell, Home::Offer], [Home::Offer, Home::Offer], [Home::Locked, Home::Locked]] {
+        for homes in [
+            [Home::Shell, Home::Offer],
+            [Home::Offer, Home::Offer],
+            [Home::Locked, Home::Locked],
+        ] {
             let mut count = 0;
             walk(&world(homes), 6, &mut count);
             assert!(count > 3_000, "only {count} states were walked");
@@ -566,9 +641,26 @@ mod tests {
             let _ = w.board.slot_taken(slot, session);
             let _ = w.board.connect(A, session, false);
         }
-        assert_eq!(w.board.disconnect(A).as_slice(), [Action::Show { line: A, session: 10, why: Why::Returned }]);
-        assert_eq!(w.board.disconnect(A).as_slice(), [Action::Show { line: A, session: 20, why: Why::Returned }]);
-        assert!(w.board.disconnect(A).is_empty(), "there is nothing to leave at the host's shell");
+        assert_eq!(
+            w.board.disconnect(A).as_slice(),
+            [Action::Show {
+                line: A,
+                session: 10,
+                why: Why::Returned
+            }]
+        );
+        assert_eq!(
+            w.board.disconnect(A).as_slice(),
+            [Action::Show {
+                line: A,
+                session: 20,
+                why: Why::Returned
+            }]
+        );
+        assert!(
+            w.board.disconnect(A).is_empty(),
+            "there is nothing to leave at the host's shell"
+        );
     }
 
     #[test]
@@ -576,8 +668,18 @@ mod tests {
         let mut w = world([Home::Shell, Home::Offer]);
         let mut board = Switchboard::new();
         let _ = board.slot_taken(0, 10);
-        assert_eq!(board.line_up(A, Home::Shell, Some(0)).as_slice(), [Action::Show { line: A, session: 10, why: Why::Idle }]);
-        assert_eq!(board.disconnect(A).as_slice(), [Action::OpenShell { line: A }]);
+        assert_eq!(
+            board.line_up(A, Home::Shell, Some(0)).as_slice(),
+            [Action::Show {
+                line: A,
+                session: 10,
+                why: Why::Idle
+            }]
+        );
+        assert_eq!(
+            board.disconnect(A).as_slice(),
+            [Action::OpenShell { line: A }]
+        );
         // With the shell locked away the line stays where it is.
         let _ = w.board.slot_taken(0, 10);
         let mut locked = Switchboard::new();
