@@ -30,7 +30,12 @@ const HALTED: [&str; 3] = ["reboot: System halted", "reboot: Power down", "reboo
 /// # Errors
 /// In words why the board did not come up, or did not end as it should.
 pub fn boot(root: &Path, board: &Board, options: &Options) -> Result<i32> {
-    let machine = Machine::start(board, &board.folder(root), options)?;
+    let mut options = options.clone();
+    if let Some((rows, columns)) = terminal::size() {
+        // A serial line carries no size; the variables that programs know for it do.
+        options.append = format!("{} LINES={rows} COLUMNS={columns}", options.append);
+    }
+    let machine = Machine::start(board, &board.folder(root), &options)?;
     leave_on_signal(machine.id())?;
     if terminal::is_interactive() { interactive(board, machine) } else { scripted(board, machine) }
 }

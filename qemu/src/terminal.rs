@@ -1,10 +1,9 @@
 //! The operator's terminal: raw while it is a board's serial port, and back
 //!
-//! The settings found at the start are put back on every way out: the guard's drop, a signal, a panic. The
-//! board's shell asks the terminal itself for its size (ESC [ 6 n), which works since bytes pass unchanged.
+//! The settings found at the start are put back on every way out: the guard's drop, a signal, a panic.
 
 use crate::Result;
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 use std::sync::{Mutex, PoisonError};
 
 static FOUND: Mutex<Option<Termios>> = Mutex::new(None);
@@ -52,4 +51,11 @@ pub fn restore() {
 #[must_use]
 pub fn is_interactive() -> bool {
     isatty(rustix::stdio::stdin())
+}
+
+/// Rows and columns of standard input's terminal, if it is one and knows them.
+#[must_use]
+pub fn size() -> Option<(u16, u16)> {
+    let size = tcgetwinsize(rustix::stdio::stdin()).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
 }
