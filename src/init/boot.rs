@@ -4,12 +4,16 @@
 
 use core::ffi::CStr;
 
+use log::Level;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, mount, mount_bind, mount_change, mount_move,
 };
 
 use super::Init;
+use super::files::{read_file, write_file};
+use super::log::note;
+use super::words::Words;
 use crate::sys::{self, Errno, process};
 
 /// One early mount: source, target, type, flags, options.
@@ -103,6 +107,7 @@ const FIRST_PID_NS: &[u8] = b"pid:[4026531836]";
 const FIRST_UTS_NS: &[u8] = b"uts:[4026531838]";
 
 /// The type of the file system that `path` lies on.
+#[allow(clippy::unnecessary_cast)] // the field is 32 or 64 bits wide
 fn fs_type(path: &CStr) -> i64 {
     // The field's width differs by processor; a magic number is 32 bits.
     rustix::fs::statfs(path).map_or(0, |s| (s.f_type as i64) & 0xffff_ffff)
@@ -118,7 +123,7 @@ pub(super) fn mounts() {
     if nested()
         && let Err(e) = process::unshare_mounts()
     {
-        say(c"unable to unshare mounts of", c"the host", e);
+        say("unable to unshare mounts of", c"the host", e);
     }
     let _ = mount_change(
         c"/",
@@ -163,7 +168,7 @@ fn early(one: &Early) {
     let _ = rustix::fs::mkdir(target, Mode::from_raw_mode(0o755));
     match mount(source, target, kind, flags, options) {
         Ok(()) | Err(Errno::BUSY) => {}
-        Err(e) => say(c"unable to mount", target, e),
+        Err(e) => say("unable to mount", target, e),
     }
 }
 
@@ -186,7 +191,7 @@ fn pivotable() {
         Ok(())
     };
     if let Err(e) = steps() {
-        say(c"unable to make pivotable", c"/", e);
+        say("unable to make pivotable", c"/", e);
     }
 }
 
@@ -206,45 +211,12 @@ fn nodes() {
 }
 
 /// Before there is a log or a line: straight to the kernel's log.
-fn say(what: &CStr, object: &CStr, e: Errno) {
-    let mut text = heapless::String::<200>::new();
-    let reason = crate::format::errno::Reason(e.raw_os_error() as u16);
-    let _ = ufmt::uwrite!(
-        text,
-        "<27>pouch: {} {}: {}",
-        crate::format::text::Plain(what.to_bytes()),
-        crate::format::text::Plain(object.to_bytes()),
-        reason
-    );
-    write_file(c"/dev/kmsg", text.as_bytes());
-}
-
-/// Writes a small file of the kernel's. What cannot be written is left.
-pub(super) fn write_file(path: &CStr, bytes: &[u8]) -> bool {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    rustix::fs::open(path, flags, Mode::empty())
-        .and_then(|fd| rustix::io::write(&fd, bytes))
-        .is_ok()
-}
-
-/// Reads a file from its start into `room`, to its end or the room's.
-pub(super) fn read_file<'a>(path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-    let fd = rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY,
-        Mode::empty(),
-    )?;
-    let mut len = 0;
-    while let Some(rest) = room.get_mut(len..) {
-        if rest.is_empty() {
-            break;
-        }
-        match rustix::io::read(&fd, rest)? {
-            0 => break,
-            n => len += n,
-        }
-    }
-    Ok(room.get(..len).unwrap_or_default())
+#[inline(never)]
+fn say(what: &str, object: &CStr, e: Errno) {
+    let mut text = Words::new("<27>pouch: ");
+    text.add(what).add(" ").plain(object.to_bytes());
+    text.reason_of(e);
+    write_file(c"/dev/kmsg", text.as_str().as_bytes());
 }
 
 fn link_is(path: &CStr, target: &[u8]) -> bool {
@@ -273,7 +245,7 @@ pub(super) fn owns_hostname() -> bool {
 /// Nothing works: a shell on the console is better than a panic.
 pub(super) fn last_resort(e: Errno) -> ! {
     say(
-        c"unable to map memory for",
+        "unable to map memory for",
         c"the tables; running /bin/sh as PID 1",
         e,
     );
@@ -308,30 +280,19 @@ impl Init {
         self.watch_basics()?;
         self.configure();
         self.t.up = true;
-        log::info!("pouch {} is up", env!("CARGO_PKG_VERSION"));
+        note(
+            Level::Info,
+            concat!("pouch ", env!("CARGO_PKG_VERSION"), " is up"),
+        );
         Ok(())
     }
 
     /// Waits for signals and commands.
     pub(super) fn watch_basics(&mut self) -> Result<(), Errno> {
         use super::poll::{Token, watch};
-        use rustix::event::epoll::EventFlags;
-        use rustix::fd::AsFd;
-        watch(
-            &self.epoll,
-            self.signals.as_fd(),
-            Token::Signals,
-            0,
-            EventFlags::IN,
-        )?;
+        watch(&self.epoll, &self.signals, Token::Signals, 0)?;
         if let Some(control) = &self.t.control {
-            watch(
-                &self.epoll,
-                control.as_fd(),
-                Token::Control,
-                0,
-                EventFlags::IN,
-            )?;
+            watch(&self.epoll, control, Token::Control, 0)?;
         }
         // Ctrl-Alt-Del comes as SIGINT instead of rebooting behind our back.
         if !self.t.config.nested {
@@ -351,6 +312,6 @@ fn hostname() {
         .unwrap_or_default();
     let name = if name.is_empty() { b"pouch" } else { name };
     if let Err(e) = rustix::system::sethostname(name) {
-        say(c"unable to set", c"the host name", e);
+        say("unable to set", c"the host name", e);
     }
 }

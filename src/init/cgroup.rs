@@ -5,93 +5,79 @@
 
 use core::ffi::CStr;
 
-use heapless::String;
+use log::Level;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
 
+use super::files;
 use super::tables::Tables;
-use crate::format::name::NAME_MAX;
+use super::words::Words;
 use crate::sys::Errno;
 
 /// Where the tree is mounted.
 const ROOT: &CStr = c"/sys/fs/cgroup";
 /// The containers' folder in it.
 const POUCH: &CStr = c"/sys/fs/cgroup/pouch";
-/// The longest path of a container's cgroup, its NUL included.
-pub(super) const PATH_MAX: usize = 32 + NAME_MAX;
+
+/// openat(2), close-on-exec and never by a link.
+#[inline(never)]
+fn open(at: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    openat(at, name, flags, Mode::empty())
+}
 
 /// Opens a folder to work below it.
 fn folder(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-    openat(
-        at,
-        name,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-        Mode::empty(),
-    )
+    open(at, name, OFlags::DIRECTORY)
+}
+
+/// mkdirat(2).
+#[inline(never)]
+fn make_folder(at: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    mkdirat(at, name, Mode::from_raw_mode(0o755))
 }
 
 /// Writes a file of a cgroup.
-pub(super) fn write(cgroup: BorrowedFd<'_>, file: &CStr, value: &[u8]) -> Result<(), Errno> {
-    let fd = openat(
-        cgroup,
-        file,
-        OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-        Mode::empty(),
-    )?;
-    rustix::io::write(&fd, value).map(drop)
+#[inline(never)]
+pub(super) fn write(cgroup: &OwnedFd, file: &CStr, value: &[u8]) -> Result<(), Errno> {
+    let fd = open(cgroup.as_fd(), file, OFlags::WRONLY)?;
+    files::write(&fd, value).map(drop)
 }
 
 /// Reads a file of a cgroup, as far as the room goes.
+#[inline(never)]
 pub(super) fn read<'a>(
-    cgroup: BorrowedFd<'_>,
+    cgroup: &OwnedFd,
     file: &CStr,
     room: &'a mut [u8],
 ) -> Result<&'a [u8], Errno> {
-    let fd = openat(
-        cgroup,
-        file,
-        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-        Mode::empty(),
-    )?;
-    let len = rustix::io::read(&fd, &mut *room)?;
+    let fd = open(cgroup.as_fd(), file, OFlags::RDONLY)?;
+    let len = files::read(&fd, room)?;
     Ok(room.get(..len).unwrap_or_default())
 }
 
 /// Makes the tree ready. Without cgroup v2 containers run, but without limits.
 pub(super) fn prepare(t: &mut Tables) {
+    let without = |what, e| {
+        let mut words = Words::new("no cgroups: unable to ");
+        words.add(what).errno(e).log(Level::Warn);
+    };
     let root = match folder(rustix::fs::CWD, ROOT) {
         Ok(root) => root,
-        Err(e) => {
-            return log::warn!(
-                "no cgroups: unable to open /sys/fs/cgroup: error {}",
-                e.raw_os_error()
-            );
-        }
+        Err(e) => return without("open /sys/fs/cgroup", e),
     };
     // Only a cgroup that is not the real root has a type, and must then be empty itself.
-    if rustix::fs::accessat(
-        &root,
-        c"cgroup.type",
-        rustix::fs::Access::EXISTS,
-        AtFlags::empty(),
-    )
-    .is_ok()
-    {
-        let _ = mkdirat(&root, c"init", Mode::from_raw_mode(0o755));
+    if open(root.as_fd(), c"cgroup.type", OFlags::RDONLY).is_ok() {
+        let _ = make_folder(&root, c"init");
         if let Ok(leaf) = folder(root.as_fd(), c"init") {
-            let _ = write(leaf.as_fd(), c"cgroup.procs", b"0");
+            let _ = write(&leaf, c"cgroup.procs", b"0");
         }
     }
-    let _ = mkdirat(&root, c"shell", Mode::from_raw_mode(0o755));
+    let _ = make_folder(&root, c"shell");
     t.shell_cgroup = folder(root.as_fd(), c"shell").ok();
-    match mkdirat(&root, c"pouch", Mode::from_raw_mode(0o755)) {
+    match make_folder(&root, c"pouch") {
         Ok(()) | Err(Errno::EXIST) => {}
-        Err(e) => {
-            return log::warn!(
-                "no cgroups: unable to create /sys/fs/cgroup/pouch: error {}",
-                e.raw_os_error()
-            );
-        }
+        Err(e) => return without("create /sys/fs/cgroup/pouch", e),
     }
     t.config.cgroups = true;
     let Ok(pouch) = folder(root.as_fd(), c"pouch") else {
@@ -99,23 +85,22 @@ pub(super) fn prepare(t: &mut Tables) {
     };
     // One at a time: one that the kernel lacks must not cost the others.
     let mut room = [0u8; 256];
-    let there = read(root.as_fd(), c"cgroup.controllers", &mut room).unwrap_or_default();
-    for name in there
-        .split(|b| b.is_ascii_whitespace())
-        .filter(|n| !n.is_empty())
-    {
-        let mut line: heapless::Vec<u8, 64> = heapless::Vec::new();
-        if line.push(b'+').is_ok() && line.extend_from_slice(name).is_ok() {
-            let handed = write(root.as_fd(), c"cgroup.subtree_control", &line);
-            let _ = handed.and_then(|()| write(pouch.as_fd(), c"cgroup.subtree_control", &line));
+    let there = read(&root, c"cgroup.controllers", &mut room).unwrap_or_default();
+    for name in there.split(u8::is_ascii_whitespace) {
+        if !name.is_empty() {
+            let mut line = Words::new("+");
+            let line = line.plain(name).as_str().as_bytes();
+            let handed = write(&root, c"cgroup.subtree_control", line);
+            let _ = handed.and_then(|()| write(&pouch, c"cgroup.subtree_control", line));
         }
     }
 }
 
-/// The path of a container's cgroup, with its NUL.
-pub(super) fn path(name: &str) -> String<PATH_MAX> {
-    let mut path = String::new();
-    let _ = ufmt::uwrite!(path, "/sys/fs/cgroup/pouch/{}\0", name);
+/// The path of a container's cgroup.
+#[inline(never)]
+pub(super) fn path(name: &str) -> Words {
+    let mut path = Words::new("/sys/fs/cgroup/pouch/");
+    path.add(name);
     path
 }
 
@@ -125,39 +110,30 @@ pub(super) fn path(name: &str) -> String<PATH_MAX> {
 /// EEXIST where there is one of that name already.
 pub(super) fn make(name: &CStr) -> Result<(OwnedFd, OwnedFd), Errno> {
     let pouch = folder(rustix::fs::CWD, POUCH)?;
-    mkdirat(&pouch, name, Mode::from_raw_mode(0o755))?;
-    let open = || -> Result<(OwnedFd, OwnedFd), Errno> {
-        let cgroup = folder(pouch.as_fd(), name)?;
-        let events = openat(
-            &cgroup,
-            c"cgroup.events",
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+    make_folder(&pouch, name)?;
+    let opened = folder(pouch.as_fd(), name).and_then(|cgroup| {
+        let events = open(cgroup.as_fd(), c"cgroup.events", OFlags::RDONLY)?;
         Ok((cgroup, events))
-    };
-    open().inspect_err(|_| {
-        let _ = unlinkat(&pouch, name, AtFlags::REMOVEDIR);
-    })
+    });
+    if opened.is_err() {
+        let _ = rmdir(pouch.as_fd(), name);
+    }
+    opened
+}
+
+/// unlinkat(2) of a folder.
+#[inline(never)]
+fn rmdir(at: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    unlinkat(at, name, AtFlags::REMOVEDIR)
 }
 
 /// Whether any process lives in it, by the `populated` line of an open cgroup.events.
 pub(super) fn populated(events: &OwnedFd) -> bool {
     let mut room = [0u8; 128];
-    match rustix::io::pread(events, &mut room[..], 0) {
-        Ok(len) => !room
-            .get(..len)
-            .unwrap_or_default()
-            .split(|b| *b == b'\n')
-            .any(|l| l == b"populated 0"),
-        // The cgroup is gone.
-        Err(_) => false,
-    }
-}
-
-/// Kills all that lives in it. Frozen processes die too.
-pub(super) fn kill(cgroup: BorrowedFd<'_>) -> Result<(), Errno> {
-    write(cgroup, c"cgroup.kill", b"1")
+    // An error: the cgroup is gone.
+    let len = rustix::io::pread(events, &mut room[..], 0).unwrap_or(0);
+    let text = room.get(..len).unwrap_or_default();
+    len > 0 && files::line_of(text, b"populated 0").is_none()
 }
 
 /// How deep a container's own cgroups are followed when they are removed.
@@ -173,7 +149,7 @@ pub(super) fn remove(name: &CStr) -> Result<(), Errno> {
 }
 
 fn remove_below(at: BorrowedFd<'_>, name: &CStr, depth: u32) -> Result<(), Errno> {
-    match unlinkat(at, name, AtFlags::REMOVEDIR) {
+    match rmdir(at, name) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(e) if depth == 0 => return Err(e),
         Err(_) => {}
@@ -188,5 +164,5 @@ fn remove_below(at: BorrowedFd<'_>, name: &CStr, depth: u32) -> Result<(), Errno
             let _ = remove_below(here.as_fd(), entry.file_name(), depth - 1);
         }
     }
-    unlinkat(at, name, AtFlags::REMOVEDIR)
+    rmdir(at, name)
 }

@@ -2,13 +2,13 @@
 //!
 //! A word that cannot be read is reported with its reason; the others hold.
 
-use heapless::{String, Vec};
+use heapless::Vec;
+use log::Level;
 
-use super::Init;
-use super::boot;
+use super::words::{Words, unable};
+use super::{Init, boot, files};
 use crate::format::cmdline::{self, Word};
 use crate::format::spec::{Spec, SpecBuf};
-use crate::format::text::Plain;
 
 /// The most bytes of /proc/cmdline: COMMAND_LINE_SIZE is 2,048 on the processors of today, and some vendors' more.
 const CMDLINE: usize = 8192;
@@ -21,12 +21,12 @@ impl Init {
     /// Reads the words twice: what sets the board up first, then, with lines to report on, definitions and mistakes.
     pub(super) fn configure(&mut self) {
         let mut room = [0u8; CMDLINE];
-        let line = match boot::read_file(c"/proc/cmdline", &mut room) {
+        let line = match files::read_file(c"/proc/cmdline", &mut room) {
             // In a PID namespace the words are the host's, not this PID 1's.
             Ok(_) if self.t.config.nested && boot::words_are_the_machines() => &[][..],
             Ok(line) => line.trim_ascii_end(),
             Err(e) => {
-                log::error!("unable to read /proc/cmdline: error {}", e.raw_os_error());
+                unable("read /proc/cmdline", e);
                 &[]
             }
         };
@@ -67,77 +67,63 @@ impl Init {
         if self.t.config.rescue && self.t.config.shell.is_empty() {
             self.set_shell(SHELL.as_bytes());
         }
-        self.report_mistakes_early(line);
+        // To the log first: a board whose console is wrong still says why.
+        self.each_definition(line, Pass::Log);
         self.t.definitions_wait = !modules.is_empty();
         if !self.t.config.rescue {
-            self.definitions(line);
+            self.each_definition(line, Pass::Start);
         }
         self.open_lines(&consoles, &extra);
-        self.report_mistakes(line);
+        self.each_definition(line, Pass::Console);
         self.load_modules(&modules);
     }
 
     fn set_shell(&mut self, path: &[u8]) {
         self.t.config.shell.clear();
         if core::str::from_utf8(path).is_ok_and(|p| self.t.config.shell.push_str(p).is_err()) {
-            log::error!(
-                "pouch.shell: the path is longer than {} bytes; /bin/sh it is",
-                super::tables::PATH
-            );
+            let mut words = Words::new("pouch.shell: the path is longer than ");
+            words.num(super::tables::PATH as u64);
+            words.add(" bytes; /bin/sh it is").log(Level::Error);
             let _ = self.t.config.shell.push_str(SHELL);
         }
     }
 
-    /// Starts what `pouch.container=` defines.
-    fn definitions(&mut self, line: &[u8]) {
-        for word in cmdline::words(line).filter_map(cmdline::word).flatten() {
-            let Word::Container(text) = word else {
-                continue;
+    /// One more walk through the words, for what cannot be done before all of them are known.
+    #[inline(never)]
+    fn each_definition(&mut self, line: &[u8], pass: Pass) {
+        let mut spec = SpecBuf::new();
+        for raw in cmdline::words(line) {
+            let mut words = Words::new("Pouch: ");
+            words.plain(raw).add(": ");
+            match cmdline::word(raw) {
+                Some(Err(reason)) => words.reason(reason),
+                Some(Ok(Word::Container(text))) => match cmdline::container(text, &mut spec) {
+                    Ok(()) => {
+                        if let (Pass::Start, Ok(spec)) = (pass, Spec::parse(spec.as_bytes())) {
+                            self.define(spec);
+                        }
+                        continue;
+                    }
+                    Err(bad) => words.plain(bad.word).add(": ").reason(bad.reason),
+                },
+                _ => continue,
             };
-            let mut spec = SpecBuf::new();
-            if cmdline::container(text, &mut spec).is_ok()
-                && let Ok(spec) = Spec::parse(spec.as_bytes())
-            {
-                self.define(spec);
+            match pass {
+                Pass::Log => words.log(Level::Error),
+                Pass::Console => self.tell_console(words.as_str()),
+                Pass::Start => {}
             }
         }
-    }
-
-    /// To the log, before there is a line: a board whose console is wrong still says why.
-    fn report_mistakes_early(&mut self, line: &[u8]) {
-        each_mistake(line, |text| log::error!("{text}"));
-    }
-
-    /// To the system console's line.
-    fn report_mistakes(&mut self, line: &[u8]) {
-        each_mistake(line, |text| self.tell_console(text));
     }
 }
 
-/// Every word of pouch that cannot be read, as one line for a person.
-fn each_mistake(line: &[u8], mut say: impl FnMut(&str)) {
-    for raw in cmdline::words(line) {
-        let mut text: String<400> = String::new();
-        match cmdline::word(raw) {
-            Some(Err(reason)) => {
-                let _ = ufmt::uwrite!(text, "Pouch: {}: {}", Plain(raw), reason);
-            }
-            Some(Ok(Word::Container(def))) => {
-                let mut spec = SpecBuf::new();
-                if let Err(bad) = cmdline::container(def, &mut spec) {
-                    let _ = ufmt::uwrite!(
-                        text,
-                        "Pouch: {}: {}: {}",
-                        Plain(raw),
-                        Plain(bad.word),
-                        bad.reason
-                    );
-                }
-            }
-            _ => {}
-        }
-        if !text.is_empty() {
-            say(&text);
-        }
-    }
+/// What a walk through the words is for.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// Mistakes go to the log.
+    Log,
+    /// What `pouch.container=` defines is started.
+    Start,
+    /// Mistakes go to the system console's line.
+    Console,
 }

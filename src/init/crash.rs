@@ -7,11 +7,17 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-use heapless::String;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use log::Level;
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::OFlags;
 
-use super::Init;
+use super::log::note;
+use super::poll::{Token, rewatch, watch};
+use super::tables::Tables;
+use super::words::Words;
+use super::{Init, files};
+use crate::format::number::u64;
+use crate::format::text::cut;
 use crate::sys::{self, Errno, process, signal, time};
 
 /// So many crashes within a minute are too many, unless `pouch.crash-limit=` says otherwise.
@@ -20,10 +26,14 @@ pub(super) const LIMIT: u32 = 3;
 const WITHIN_MS: u64 = 60_000;
 /// The dead man reboots after this, unless the next image ends him.
 const DEAD_MAN_S: i64 = 10;
+/// As long as anybody waits.
+const FOR_EVER_S: i64 = 1_000_000;
 /// The descriptors that are handed over at most.
-const HIGHEST_FD: i32 = 1023;
+const HIGHEST_FD: i32 = 64 * WORDS as i32 - 1;
+/// A bit for each of them, 64 a word.
+const WORDS: usize = 16;
 /// The argument that names the arena: `--resume=FD`.
-const RESUME: &[u8] = b"--resume=";
+const RESUME: &str = "--resume=";
 
 static ARENA: AtomicI32 = AtomicI32::new(-1);
 static BINARY: AtomicI32 = AtomicI32::new(-1);
@@ -31,39 +41,34 @@ static ALLOWED: AtomicU32 = AtomicU32::new(LIMIT);
 static CRASHES: AtomicU32 = AtomicU32::new(0);
 static FIRST_CRASH: AtomicU64 = AtomicU64::new(0);
 
-/// The descriptor number in `--resume=FD,CRASHES,FIRST,DEADMAN`, taken over; and the dead man is ended.
+/// The descriptor number in `--resume=FD,CRASHES,FIRST,DEADMAN,`, taken over; and the dead man is ended.
 pub(super) fn resume_fd(arg: &CStr) -> Option<OwnedFd> {
-    let mut numbers = arg
-        .to_bytes()
-        .strip_prefix(RESUME)?
-        .split(|b| *b == b',')
-        .map(crate::format::number::u64);
-    let fd = i32::try_from(numbers.next()??).ok()?;
-    CRASHES.store(numbers.next().flatten()? as u32, Ordering::Relaxed);
-    FIRST_CRASH.store(numbers.next().flatten()?, Ordering::Relaxed);
-    let dead_man = i32::try_from(numbers.next().flatten()?).ok()?;
-    if let Some(pid) = rustix::process::Pid::from_raw(dead_man) {
+    let mut rest = arg.to_bytes().strip_prefix(RESUME.as_bytes())?;
+    let mut numbers = [0; 4];
+    for place in &mut numbers {
+        let (number, behind) = cut(rest, b',');
+        *place = u64(number)?;
+        rest = behind?;
+    }
+    let [fd, crashes, first, dead_man] = numbers;
+    CRASHES.store(crashes as u32, Ordering::Relaxed);
+    FIRST_CRASH.store(first, Ordering::Relaxed);
+    if let Some(pid) = rustix::process::Pid::from_raw(dead_man as i32) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
-    process::adopt_fd(fd)
+    process::adopt_fd(i32::try_from(fd).ok()?)
 }
 
 /// Opens PID 1's own binary and makes the digest that ties a state to it (FNV-1a of the file).
 pub(super) fn own_binary() -> Result<(OwnedFd, u64), Errno> {
-    let fd = rustix::fs::open(
-        c"/proc/self/exe",
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let fd = files::open(c"/proc/self/exe", OFlags::RDONLY)?;
     let mut digest = 0xcbf2_9ce4_8422_2325u64;
     let mut room = [0u8; 4096];
-    let mut at = 0;
     loop {
-        let len = rustix::io::pread(&fd, &mut room[..], at)?;
+        let len = files::read(&fd, &mut room)?;
         if len == 0 {
             return Ok((fd, digest));
         }
-        at += len as u64;
         // Eight bytes a step: the digest only has to differ between builds.
         for word in room.get(..len).unwrap_or_default().chunks(8) {
             let word = word.iter().fold(0u64, |w, b| w << 8 | u64::from(*b));
@@ -85,52 +90,42 @@ pub(super) fn allow(crashes: u32) {
 
 /// The panic path of the binary.
 pub fn panicked(file: &str, line: u32) -> ! {
-    let mut text: String<160> = String::new();
-    let _ = ufmt::uwrite!(text, "panic at {}:{}", file, line);
-    crashed(&text)
+    let mut text = Words::new("panic at ");
+    text.add(file).add(":").num(line.into());
+    crashed(text.as_str())
 }
 
 /// The handler of fault signals.
 pub(super) fn faulted(number: u8) -> ! {
-    let mut text: String<160> = String::new();
-    let _ = ufmt::uwrite!(text, "{}", crate::format::signal::name(number));
-    crashed(&text)
+    crashed(crate::format::signal::name(number))
 }
 
+#[inline(never)]
 fn crashed(what: &str) -> ! {
     if sys::is_child() {
         sys::exit(127);
     }
     if rustix::process::getpid().as_raw_nonzero().get() != 1 {
-        let mut text: String<200> = String::new();
-        let _ = ufmt::uwrite!(text, "Pouch: internal error: {}\n", what);
-        let _ = rustix::io::write(process::standard(2), text.as_bytes());
+        let mut text = Words::new("Pouch: internal error: ");
+        text.add(what).add("\n");
+        let _ = rustix::io::write(process::standard(2), text.as_str().as_bytes());
         sys::exit(125);
     }
     let now = time::now_ms();
-    let first = FIRST_CRASH.load(Ordering::Relaxed);
-    let in_row = first != 0 && now.saturating_sub(first) <= WITHIN_MS;
-    let crashes = if in_row {
-        CRASHES.load(Ordering::Relaxed).saturating_add(1)
-    } else {
-        1
-    };
-    let first = if in_row { first } else { now.max(1) };
+    let mut first = FIRST_CRASH.load(Ordering::Relaxed);
+    let mut crashes = CRASHES.load(Ordering::Relaxed).saturating_add(1);
+    if first == 0 || now.saturating_sub(first) > WITHIN_MS {
+        (first, crashes) = (now.max(1), 1);
+    }
     let allowed = ALLOWED.load(Ordering::Relaxed);
-    let mut text: String<200> = String::new();
-    let _ = ufmt::uwrite!(
-        text,
-        "<26>pouch: PID 1 crashed ({}), {} in a minute; ",
-        what,
-        crashes
-    );
     let too_many = allowed != 0 && crashes >= allowed;
-    let _ = text.push_str(if too_many {
-        "rebooting"
-    } else {
-        "re-executing"
+    let mut text = Words::new("<26>pouch: PID 1 crashed (");
+    text.add(what).add("), ").num(crashes.into());
+    text.add(" in a minute; ").add(match too_many {
+        true => "rebooting",
+        false => "re-executing",
     });
-    super::boot::write_file(c"/dev/kmsg", text.as_bytes());
+    files::write_file(c"/dev/kmsg", text.as_str().as_bytes());
     if !too_many {
         reexecute(crashes, first);
     }
@@ -139,22 +134,18 @@ fn crashed(what: &str) -> ! {
 
 /// Executes the binary anew with all that is open. Comes back only if that cannot be.
 fn reexecute(crashes: u32, first: u64) {
-    let dead_man = dead_man();
-    let mut arg: String<96> = String::new();
-    let _ = ufmt::uwrite!(
-        arg,
-        "--resume={},{},{},{}\0",
-        ARENA.load(Ordering::Relaxed),
-        crashes,
+    let mut arg = Words::new(RESUME);
+    for number in [
+        ARENA.load(Ordering::Relaxed) as u64,
+        crashes.into(),
         first,
-        dead_man
-    );
+        dead_man() as u64,
+    ] {
+        arg.num(number).add(",");
+    }
     process::keep_over_exec(HIGHEST_FD);
-    let Ok(arg) = CStr::from_bytes_with_nul(arg.as_bytes()) else {
-        return;
-    };
     if let Some(binary) = process::adopt_fd(BINARY.load(Ordering::Relaxed)) {
-        let _ = process::exec_fd(binary.as_fd(), [c"init", arg].into_iter());
+        let _ = process::exec_fd(binary.as_fd(), [c"init", arg.path()].into_iter());
     }
 }
 
@@ -168,35 +159,41 @@ fn dead_man() -> i32 {
         }
         Ok(process::Fork::Child) => {
             sys::enter_child();
-            let timeout = rustix::event::Timespec {
-                tv_sec: DEAD_MAN_S,
-                tv_nsec: 0,
-            };
-            let _ = rustix::event::poll(&mut [], Some(&timeout));
-            rustix::fs::sync();
-            let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);
+            sleep(DEAD_MAN_S);
+            restart();
             sys::exit(1)
         }
         Err(_) => 0,
     }
 }
 
+/// So many seconds pass.
+#[inline(never)]
+fn sleep(seconds: i64) {
+    let timeout = rustix::event::Timespec {
+        tv_sec: seconds,
+        tv_nsec: 0,
+    };
+    let _ = rustix::event::poll(&mut [], Some(&timeout));
+}
+
+/// sync(2), which may hang, and then reboot(2).
+fn restart() {
+    rustix::fs::sync();
+    let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);
+}
+
 /// The end in as much order as is left: everything is told, synced, rebooted by a child.
 fn give_up() -> ! {
     signal::block();
     process::signal_all(15);
-    let second = rustix::event::Timespec {
-        tv_sec: 1,
-        tv_nsec: 0,
-    };
-    let _ = rustix::event::poll(&mut [], Some(&second));
+    sleep(1);
     process::signal_all(9);
     match process::fork(0, None) {
         Ok(process::Fork::Parent { .. }) => {}
         Ok(process::Fork::Child) => {
             sys::enter_child();
-            rustix::fs::sync();
-            let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);
+            restart();
             sys::exit(1)
         }
         Err(_) => {
@@ -204,7 +201,7 @@ fn give_up() -> ! {
         }
     }
     loop {
-        let _ = rustix::event::poll(&mut [], None);
+        sleep(FOR_EVER_S);
     }
 }
 
@@ -212,117 +209,111 @@ impl Init {
     /// After a re-execution: the tables are as they were; descriptors close again on execve, and all is waited for anew.
     pub(super) fn resume(&mut self) -> Result<(), Errno> {
         process::close_on_exec_from(3)?;
-        self.close_strangers();
         allow(self.t.config.crash_limit);
         self.watch_basics()?;
-        self.rewatch_all();
-        log::warn!("PID 1 goes on after a crash");
-        Ok(())
-    }
-
-    /// The new epoll knows nothing yet.
-    fn rewatch_all(&mut self) {
-        use super::poll::{Token, watch};
-        use rustix::event::epoll::EventFlags;
-        let epoll = &self.epoll;
-        // Whoever wrote or waited to write is asked once more, so nothing hangs for a lost wake-up.
-        let both = EventFlags::IN | EventFlags::OUT;
-        let again = |fd: &Option<OwnedFd>, token, id: usize, flags| {
-            if let Some(fd) = fd {
-                let _ = watch(epoll, fd.as_fd(), token, id as u8, flags);
-            }
+        let mut open = Open {
+            epoll: &self.epoll,
+            bits: [0; WORDS],
         };
-        for (id, u) in self
-            .t
-            .units
-            .iter()
-            .enumerate()
-            .filter_map(|(i, u)| Some((i, u.as_ref()?)))
-        {
-            again(&u.report, Token::Report, id, EventFlags::IN);
-            again(&u.events, Token::Cgroup, id, EventFlags::PRI);
-            again(&u.listener, Token::Listener, id, EventFlags::IN);
-            for owner in &u.owners {
-                again(owner, Token::Owner, id, EventFlags::IN);
-            }
+        self.t.find_again(&mut open);
+        for fd in [&self.arena, &self.epoll, &self.signals, &self.binary] {
+            open.note(fd);
         }
-        for (id, s) in self
-            .t
-            .sessions
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(i, s)| Some((i, s.as_mut()?)))
-        {
-            again(&s.master, Token::Session, id, both);
-            s.wants_out = true;
-        }
-        for (id, l) in self
-            .t
-            .lines
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(i, l)| Some((i, l.as_mut()?)))
-        {
-            again(&l.fd, Token::Line, id, both);
-            again(&l.shell.report, Token::ShellReport, id, EventFlags::IN);
-            l.wants_out = true;
-        }
-        for (id, c) in self
-            .t
-            .clients
-            .iter()
-            .enumerate()
-            .filter_map(|(i, c)| Some((i, c.as_ref()?)))
-        {
-            if let Err(e) = watch(epoll, c.fd.as_fd(), Token::Client, id as u8, EventFlags::IN) {
-                log::warn!("a client is lost: error {}", e.raw_os_error());
-            }
-        }
-    }
-
-    /// Closes descriptors that no record names: they were in flight when the former image died.
-    fn close_strangers(&mut self) {
-        let mut known = heapless::Vec::<i32, 1024>::new();
-        let mut note = |fd: Option<BorrowedFd<'_>>| {
-            if let Some(fd) = fd {
-                let _ = known.push(fd.as_raw_fd());
-            }
-        };
-        note(Some(self.arena.as_fd()));
-        note(Some(self.epoll.as_fd()));
-        note(Some(self.signals.as_fd()));
-        note(Some(self.binary.as_fd()));
-        note(self.t.control.as_ref().map(AsFd::as_fd));
-        note(self.t.shell_cgroup.as_ref().map(AsFd::as_fd));
-        for u in self.t.units.iter().flatten() {
-            for fd in [
-                &u.pidfd,
-                &u.cgroup,
-                &u.events,
-                &u.report,
-                &u.listener,
-                &u.owners[0],
-                &u.owners[1],
-            ] {
-                note(fd.as_ref().map(AsFd::as_fd));
-            }
-        }
-        for s in self.t.sessions.iter().flatten() {
-            note(s.master.as_ref().map(AsFd::as_fd));
-            note(s.slave.as_ref().map(AsFd::as_fd));
-        }
-        for l in self.t.lines.iter().flatten() {
-            for fd in [&l.fd, &l.shell.pidfd, &l.shell.report] {
-                note(fd.as_ref().map(AsFd::as_fd));
-            }
-        }
-        for c in self.t.clients.iter().flatten() {
-            note(Some(c.fd.as_fd()));
-        }
+        // What no record names was in flight when the former image died.
         for number in 3..=HIGHEST_FD {
-            if !known.contains(&number) {
+            if !open.is_known(number) {
                 // Taken over and dropped: closed if it was open.
                 drop(process::adopt_fd(number));
+            }
+        }
+        note(Level::Warn, "PID 1 goes on after a crash");
+        Ok(())
+    }
+}
+
+/// The descriptors that records name, and the new epoll, which knows nothing yet.
+struct Open<'a> {
+    epoll: &'a OwnedFd,
+    bits: [u64; WORDS],
+}
+
+impl Open<'_> {
+    /// A descriptor that a record names.
+    #[inline(never)]
+    fn note(&mut self, fd: &OwnedFd) {
+        let number = fd.as_raw_fd() as usize;
+        if let Some(word) = self.bits.get_mut(number / 64) {
+            *word |= 1 << (number % 64);
+        }
+    }
+
+    fn is_known(&self, number: i32) -> bool {
+        let number = number as usize;
+        let word = self.bits.get(number / 64).copied().unwrap_or(0);
+        word >> (number % 64) & 1 != 0
+    }
+
+    /// The same, of one that is open or not.
+    #[inline(never)]
+    fn keep(&mut self, fd: &Option<OwnedFd>) {
+        if let Some(fd) = fd {
+            self.note(fd);
+        }
+    }
+
+    /// The same, of one that is waited for.
+    #[inline(never)]
+    fn again(&mut self, fd: &Option<OwnedFd>, token: Token, id: usize) {
+        if let Some(fd) = fd {
+            self.note(fd);
+            let _ = watch(self.epoll, fd, token, id as u8);
+            // Who wrote or waited to write is asked once more, so nothing hangs for a lost wake-up.
+            if matches!(token, Token::Session | Token::Line) {
+                rewatch(self.epoll, fd, token, id as u8, true);
+            }
+        }
+    }
+}
+
+impl Tables {
+    /// Shows every descriptor of every record, and has those waited for anew that were.
+    fn find_again(&mut self, open: &mut Open<'_>) {
+        open.keep(&self.control);
+        open.keep(&self.shell_cgroup);
+        for (id, unit) in self.units.iter().enumerate() {
+            if let Some(unit) = unit {
+                open.keep(&unit.pidfd);
+                open.keep(&unit.cgroup);
+                open.again(&unit.report, Token::Report, id);
+                open.again(&unit.events, Token::Cgroup, id);
+                open.again(&unit.listener, Token::Listener, id);
+                for owner in &unit.owners {
+                    open.again(owner, Token::Owner, id);
+                }
+            }
+        }
+        for (id, session) in self.sessions.iter_mut().enumerate() {
+            if let Some(session) = session {
+                open.keep(&session.slave);
+                open.again(&session.master, Token::Session, id);
+                session.wants_out = true;
+            }
+        }
+        for (id, line) in self.lines.iter_mut().enumerate() {
+            if let Some(line) = line {
+                open.again(&line.fd, Token::Line, id);
+                open.keep(&line.shell.pidfd);
+                open.again(&line.shell.report, Token::ShellReport, id);
+                line.wants_out = true;
+            }
+        }
+        for (id, client) in self.clients.iter().enumerate() {
+            if let Some(client) = client {
+                open.note(&client.fd);
+                if let Err(e) = watch(open.epoll, &client.fd, Token::Client, id as u8) {
+                    let mut words = Words::new("a client is lost");
+                    words.errno(e).log(Level::Warn);
+                }
             }
         }
     }

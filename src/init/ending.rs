@@ -1,14 +1,20 @@
 //! Signals, the reaper, and the end of the board.
 
-use heapless::String;
+use core::ffi::CStr;
+
+use log::Level;
 use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
 use rustix::process::{WaitOptions, wait};
 use rustix::system::{RebootCommand, reboot};
 
-use super::tables::{UnitId, taken};
-use super::{Init, boot};
+use super::log::note;
+use super::tables::{LINES, Line, UNITS, UnitId, is_due};
+use super::words::Words;
+use super::{Init, files};
 use crate::format::ended::Ended;
 use crate::format::message::Power;
+use crate::format::number::octal;
+use crate::format::text::{cut, which};
 use crate::policy::shutdown::{Action, Event};
 use crate::policy::unit;
 use crate::sys::{self, Errno, process, signal, time};
@@ -29,7 +35,7 @@ impl Init {
     /// Reads every pending signal.
     pub(super) fn signals_ready(&mut self) {
         let mut room = [0u8; 8 * signal::RECORD];
-        let Ok(len) = rustix::io::read(&self.signals, &mut room[..]) else {
+        let Ok(len) = files::read(&self.signals, &mut room) else {
             return;
         };
         for record in room
@@ -49,7 +55,10 @@ impl Init {
                     self.ending_perform(action);
                     self.end_board(Power::Reboot);
                 }
-                HUP => log::info!("SIGHUP: no containers are defined in /etc/pouch/containers"),
+                HUP => note(
+                    Level::Info,
+                    "SIGHUP: no containers are defined in /etc/pouch/containers",
+                ),
                 _ => {}
             }
         }
@@ -71,8 +80,7 @@ impl Init {
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::CHILD) => {
-                    let action = self.t.ending.step(time::now_ms(), Event::AllGone);
-                    return self.ending_perform(action);
+                    return self.ending_event(Event::AllGone);
                 }
                 Ok(None) | Err(_) => return,
             }
@@ -81,20 +89,10 @@ impl Init {
 
     /// Whose it was. A pid that nobody knows is an orphan's, and normal.
     fn reaped(&mut self, pid: i32, ended: Ended) {
-        if let Some(at) = self
-            .t
-            .units
-            .iter()
-            .position(|u| u.as_ref().is_some_and(|u| u.pid == pid))
-        {
-            self.unit_ended(at as UnitId, ended);
-        } else if let Some(at) = self
-            .t
-            .lines
-            .iter()
-            .position(|l| l.as_ref().is_some_and(|l| l.shell.pid == pid))
-        {
-            self.shell_ended(at as u8, ended, time::now_ms());
+        if let Some(id) = self.t.find_unit(&|u| u.pid == pid) {
+            self.unit_ended(id, ended);
+        } else if let Some(line) = self.t.find_line(&|l| l.shell.pid == pid) {
+            self.shell_ended(line, ended, time::now_ms());
         } else if self.t.helper == Some(pid) {
             self.t.helper = None;
             self.helper_ended(ended);
@@ -108,43 +106,38 @@ impl Init {
         }
         if self.t.ending.begun() {
             if !ended.is_success() {
-                log::warn!("unmounting {}", ended.status());
+                let mut words = Words::new("unmounting ");
+                words.num(ended.status().into()).log(Level::Warn);
             }
-            let action = self.t.ending.step(time::now_ms(), Event::Synced);
-            self.ending_perform(action);
+            self.ending_event(Event::Synced);
         }
     }
 
     /// Somebody wants the board to end.
     pub(super) fn end_board(&mut self, how: Power) {
         let longest_grace = self.longest_grace();
-        let action = self
-            .t
-            .ending
-            .step(time::now_ms(), Event::Asked { how, longest_grace });
-        self.ending_perform(action);
+        self.ending_event(Event::Asked { how, longest_grace });
     }
 
     /// Whether the containers are gone that the end waits for.
     pub(super) fn ending_check(&mut self) {
-        let live = self.t.units.iter().flatten().any(|u| u.life.is_live());
-        if self.t.ending.begun() && !live {
-            let action = self.t.ending.step(time::now_ms(), Event::ContainersGone);
-            self.ending_perform(action);
+        if self.t.ending.begun() && self.t.find_unit(&|u| u.life.is_live()).is_none() {
+            self.ending_event(Event::ContainersGone);
         }
     }
 
     /// The end's next phase, if its time has come.
     pub(super) fn ending_due(&mut self, now: u64) {
-        if self.t.ending.deadline().is_some_and(|at| now >= at) {
-            let action = self.t.ending.step(now, Event::Tick);
-            self.ending_perform(action);
+        if is_due(self.t.ending.deadline(), now) {
+            self.ending_event(Event::Tick);
         }
     }
 
-    /// When [`Init::ending_due`] has something to do.
-    pub(super) fn ending_deadline(&self) -> Option<u64> {
-        self.t.ending.deadline()
+    /// Something happened to the board's end: its machine decides.
+    #[inline(never)]
+    fn ending_event(&mut self, event: Event) {
+        let action = self.t.ending.step(time::now_ms(), event);
+        self.ending_perform(action);
     }
 
     fn ending_perform(&mut self, action: Option<Action>) {
@@ -168,19 +161,17 @@ impl Init {
     }
 
     fn stop_containers(&mut self) {
-        let mut words: String<64> = String::new();
-        let how = match self.t.ending.how() {
-            Power::Halt => "halts",
-            Power::PowerOff => "powers off",
-            Power::Reboot => "reboots",
-        };
-        let _ = ufmt::uwrite!(words, "Pouch: the board {} now", how);
-        log::info!("the board {how} now");
-        for line in taken(&self.t.lines) {
-            self.line_say(line, &words);
-            self.line_pump(line);
+        let mut words = Words::new("Pouch: the board ");
+        words.add(match self.t.ending.how() {
+            Power::Halt => "halts now",
+            Power::PowerOff => "powers off now",
+            Power::Reboot => "reboots now",
+        });
+        note(Level::Info, words.as_str().get(7..).unwrap_or_default());
+        for line in 0..LINES as Line {
+            self.line_tell(line, words.as_str());
         }
-        for id in taken(&self.t.units) {
+        for id in 0..UNITS as UnitId {
             self.unit_event(id, unit::Event::Stop);
         }
         self.ending_check();
@@ -199,8 +190,7 @@ impl Init {
                 sys::exit(0)
             }
             Err(_) => {
-                let action = self.t.ending.step(time::now_ms(), Event::Synced);
-                self.ending_perform(action);
+                self.ending_event(Event::Synced);
             }
         }
     }
@@ -234,31 +224,19 @@ impl Init {
 /// Unmounts what is mounted, the latest first; what is busy becomes read-only.
 fn unmount_all() {
     let mut room = [0u8; 4 * MOUNTS];
-    let Ok(text) = boot::read_file(c"/proc/self/mounts", &mut room) else {
+    let Ok(text) = files::read_file(c"/proc/self/mounts", &mut room) else {
         return;
     };
     for line in text.rsplit(|b| *b == b'\n') {
-        let mut fields = line.split(|b| *b == b' ');
-        let (Some(_), Some(target), Some(kind)) = (fields.next(), fields.next(), fields.next())
-        else {
-            continue;
-        };
+        let (_, rest) = cut(line, b' ');
+        let (target, rest) = cut(rest.unwrap_or_default(), b' ');
+        let (kind, _) = cut(rest.unwrap_or_default(), b' ');
         // What lives in memory has nothing to lose, and is needed to the end.
-        if matches!(
-            kind,
-            b"proc"
-                | b"sysfs"
-                | b"devtmpfs"
-                | b"devpts"
-                | b"tmpfs"
-                | b"ramfs"
-                | b"rootfs"
-                | b"cgroup2"
-        ) {
+        if target.is_empty() || which(IN_MEMORY, kind).is_some() {
             continue;
         }
-        let mut path = [0u8; 1024];
-        let Some(path) = unescape(target, &mut path) else {
+        let mut room = [0u8; 1024];
+        let Some(path) = unescape(target, &mut room) else {
             continue;
         };
         if unmount(path, UnmountFlags::empty()).is_err() {
@@ -267,20 +245,24 @@ fn unmount_all() {
     }
 }
 
+/// File systems without a disk behind them.
+const IN_MEMORY: &str = "proc sysfs devtmpfs devpts tmpfs ramfs rootfs cgroup2";
+
 /// A path of /proc/self/mounts, whose blanks stand as \040 (getmntent(3)).
-fn unescape<'a>(text: &[u8], room: &'a mut [u8]) -> Option<&'a [u8]> {
+fn unescape<'a>(text: &[u8], room: &'a mut [u8]) -> Option<&'a CStr> {
     let (mut from, mut len) = (0, 0);
     while let Some(byte) = text.get(from) {
-        let code = (*byte == b'\\')
-            .then(|| text.get(from + 1..from + 4))
-            .flatten()
-            .and_then(crate::format::number::octal);
-        let (value, step) = code
-            .and_then(|c| u8::try_from(c).ok())
-            .map_or((*byte, 1), |c| (c, 4));
+        let mut value = *byte;
+        from += 1;
+        if value == b'\\'
+            && let Some(code) = text.get(from..from + 3).and_then(octal)
+        {
+            value = u8::try_from(code).ok()?;
+            from += 3;
+        }
         *room.get_mut(len)? = value;
         len += 1;
-        from += step;
     }
-    room.get(..len)
+    // The room was zeros, so what stands behind is the end.
+    CStr::from_bytes_until_nul(room).ok()
 }

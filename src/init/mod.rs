@@ -10,6 +10,9 @@ mod clients;
 mod config;
 pub mod crash;
 mod ending;
+mod files;
+mod keys;
+mod launch;
 mod lines;
 mod log;
 mod modules;
@@ -17,8 +20,10 @@ mod poll;
 mod requests;
 mod sessions;
 mod shells;
+mod showing;
 mod tables;
 mod units;
+mod words;
 
 use core::ffi::CStr;
 
@@ -71,7 +76,7 @@ pub fn run(args: &[&CStr]) -> u8 {
         init.boot()
     };
     if let Err(e) = begun {
-        ::log::error!("unable to start: error {}", e.raw_os_error());
+        words::unable("start", e);
     }
     init.turn_until_the_end()
 }
@@ -118,15 +123,11 @@ impl Init {
     }
 
     /// The next time at which something is due.
-    fn deadline(&self) -> Option<u64> {
-        [
-            self.units_deadline(),
-            self.lines_deadline(),
-            self.shells_deadline(),
-            self.ending_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+    fn deadline(&self) -> u64 {
+        let mut soonest = tables::NEVER;
+        self.units_deadline(&mut soonest);
+        self.lines_deadline(&mut soonest);
+        tables::sooner(&mut soonest, self.t.ending.deadline());
+        soonest
     }
 }

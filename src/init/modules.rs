@@ -3,18 +3,18 @@
 //! A child does it: a module may take its time, and a disk may hang. No modprobe is
 //! expected on the board.
 
-use heapless::{String, Vec};
+use heapless::Vec;
+use log::Level;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
-use super::Init;
+use super::words::{Words, unable};
+use super::{Init, files};
 use crate::format::fault::{Fault, Step};
 use crate::sys::{self, Errno, process};
 
 /// The longest line of modules.dep.
 const LINE: usize = 4096;
-/// The longest path of a module.
-const PATH: usize = 256;
 
 impl Init {
     /// Starts the child that loads them in this order. Containers wait for its end.
@@ -28,20 +28,19 @@ impl Init {
                 sys::enter_child();
                 for name in names {
                     if let Err(e) = load(name) {
-                        let mut words: String<200> = String::new();
-                        let fault = Fault {
+                        let mut words = Words::new("");
+                        words.fault(&Fault {
                             step: Step::Module,
                             errno: e.raw_os_error() as u16,
                             object: name,
-                        };
-                        let _ = ufmt::uwrite!(words, "{}", fault);
-                        log::error!("{}", words.as_str());
+                        });
+                        words.log(Level::Error);
                     }
                 }
                 sys::exit(0)
             }
             Err(e) => {
-                log::error!("unable to load modules: error {}", e.raw_os_error());
+                unable("load modules", e);
                 self.units_launch_waiting();
             }
         }
@@ -50,53 +49,37 @@ impl Init {
 
 /// Loads a module after what it depends on. One that is there already is a success.
 fn load(name: &[u8]) -> Result<(), Errno> {
-    let mut folder: String<PATH> = String::new();
     let release = rustix::system::uname();
-    let release = release.release().to_str().map_err(|_| Errno::INVAL)?;
-    let _ = ufmt::uwrite!(folder, "/lib/modules/{}/", release);
-    let mut list: String<PATH> = folder.clone();
-    list.push_str("modules.dep")
-        .map_err(|_| Errno::NAMETOOLONG)?;
-    let file = rustix::fs::open(
-        list.as_str(),
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    let line = find(&file, name)?;
+    let mut folder = Words::new("/lib/modules/");
+    folder.plain(release.release().to_bytes()).add("/");
+    let mut list = Words::new(folder.as_str());
+    let file = files::open(list.add("modules.dep").path(), OFlags::RDONLY)?;
+    let mut line = Vec::new();
+    find(&file, name, &mut line)?;
     let colon = line.iter().position(|b| *b == b':').ok_or(Errno::INVAL)?;
     let own = line.get(..colon).unwrap_or_default();
     let needs = line.get(colon + 1..).unwrap_or_default();
     // modules.dep names the nearest need first, so the farthest is loaded first.
-    for path in needs
-        .rsplit(|b| *b == b' ')
-        .filter(|p| !p.is_empty())
-        .chain([own])
-    {
-        insert(&folder, path)?;
+    for path in needs.rsplit(|b| *b == b' ') {
+        if !path.is_empty() {
+            insert(&folder, path)?;
+        }
     }
-    Ok(())
+    insert(&folder, own)
 }
 
-fn insert(folder: &str, path: &[u8]) -> Result<(), Errno> {
-    let mut file: String<{ 2 * PATH }> = String::new();
-    let path = core::str::from_utf8(path).map_err(|_| Errno::INVAL)?;
-    file.push_str(folder)
-        .and_then(|()| file.push_str(path))
-        .map_err(|_| Errno::NAMETOOLONG)?;
-    let fd = rustix::fs::open(
-        file.as_str(),
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+#[inline(never)]
+fn insert(folder: &Words, path: &[u8]) -> Result<(), Errno> {
+    let mut file = Words::new(folder.as_str());
+    let fd = files::open(file.plain(path).path(), OFlags::RDONLY)?;
     // The kernel unpacks what it was built to unpack.
-    let flags = if path.ends_with(".ko") {
-        0
-    } else {
-        MODULE_INIT_COMPRESSED_FILE
+    let flags = match path.ends_with(b".ko") {
+        true => 0,
+        false => MODULE_INIT_COMPRESSED_FILE,
     };
     match rustix::system::finit_module(&fd, c"", flags) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(e) => Err(e),
+        Err(Errno::EXIST) => Ok(()),
+        other => other,
     }
 }
 
@@ -104,11 +87,10 @@ fn insert(folder: &str, path: &[u8]) -> Result<(), Errno> {
 const MODULE_INIT_COMPRESSED_FILE: i32 = 4;
 
 /// The line of modules.dep that begins with that module.
-fn find(file: &OwnedFd, name: &[u8]) -> Result<Vec<u8, LINE>, Errno> {
+fn find(file: &OwnedFd, name: &[u8], line: &mut Vec<u8, LINE>) -> Result<(), Errno> {
     let mut piece = [0u8; 1024];
-    let mut line: Vec<u8, LINE> = Vec::new();
     loop {
-        let len = rustix::io::read(file, &mut piece[..])?;
+        let len = files::read(file, &mut piece)?;
         if len == 0 {
             return Err(Errno::NOENT);
         }
@@ -118,8 +100,8 @@ fn find(file: &OwnedFd, name: &[u8]) -> Result<Vec<u8, LINE>, Errno> {
                 let _ = line.push(*byte);
                 continue;
             }
-            if is_module(&line, name) {
-                return Ok(line);
+            if is_module(line, name) {
+                return Ok(());
             }
             line.clear();
         }

@@ -4,9 +4,10 @@ use core::mem::MaybeUninit;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::OwnedFd;
 
 use super::Init;
+use super::tables::NEVER;
 use crate::sys::{Errno, time};
 
 /// Who waits for a descriptor. The number goes into epoll's data beside the place in the table.
@@ -45,44 +46,69 @@ pub(super) fn new() -> Result<OwnedFd, Errno> {
     epoll::create(CreateFlags::CLOEXEC)
 }
 
-fn data(token: Token, id: u8) -> EventData {
-    EventData::new_u64(u64::from(token as u8) << 8 | u64::from(id))
-}
-
-/// Waits for a descriptor from now on.
-pub(super) fn watch(
+/// epoll_ctl(2): `change` what is waited for, or wait for it from now on.
+#[inline(never)]
+fn control(
     epoll: &OwnedFd,
-    fd: BorrowedFd<'_>,
-    token: Token,
-    id: u8,
+    fd: &OwnedFd,
+    number: u16,
     flags: EventFlags,
+    change: bool,
 ) -> Result<(), Errno> {
-    match epoll::add(epoll, fd, data(token, id), flags) {
-        Err(Errno::EXIST) => epoll::modify(epoll, fd, data(token, id), flags),
-        other => other,
+    let data = EventData::new_u64(number.into());
+    if !change {
+        match epoll::add(epoll, fd, data, flags) {
+            Err(Errno::EXIST) => {}
+            other => return other,
+        }
     }
+    epoll::modify(epoll, fd, data, flags)
 }
 
-/// Waits for other events of a descriptor.
-pub(super) fn rewatch(
-    epoll: &OwnedFd,
-    fd: BorrowedFd<'_>,
-    token: Token,
-    id: u8,
-    flags: EventFlags,
-) {
-    let _ = epoll::modify(epoll, fd, data(token, id), flags);
+/// Waits for a descriptor from now on: for bytes to read, of cgroup.events for news.
+pub(super) fn watch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: u8) -> Result<(), Errno> {
+    let flags = match token {
+        Token::Cgroup => EventFlags::PRI,
+        _ => EventFlags::IN,
+    };
+    control(
+        epoll,
+        fd,
+        u16::from_be_bytes([token as u8, id]),
+        flags,
+        false,
+    )
 }
 
-/// Waits no more. (A descriptor that is closed everywhere needs none of this.)
-pub(super) fn unwatch(epoll: &OwnedFd, fd: BorrowedFd<'_>) {
-    let _ = epoll::delete(epoll, fd);
+/// Waits for a descriptor to take bytes too, or no more.
+pub(super) fn rewatch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: u8, out: bool) {
+    let flags = if out {
+        EventFlags::IN | EventFlags::OUT
+    } else {
+        EventFlags::IN
+    };
+    let _ = control(
+        epoll,
+        fd,
+        u16::from_be_bytes([token as u8, id]),
+        flags,
+        true,
+    );
+}
+
+/// Waits no more, and closes it.
+#[inline(never)]
+pub(super) fn unwatch(epoll: &OwnedFd, fd: &mut Option<OwnedFd>) {
+    if let Some(fd) = fd.take() {
+        let _ = epoll::delete(epoll, &fd);
+    }
 }
 
 impl Init {
     /// Waits for an event or the next deadline, and hands the events on.
     pub(super) fn wait(&mut self) {
-        let timeout = self.deadline().map(|at| {
+        let at = self.deadline();
+        let timeout = (at != NEVER).then(|| {
             let ms = at.saturating_sub(time::now_ms()).min(1_000_000_000);
             Timespec {
                 tv_sec: (ms / 1000) as i64,
@@ -90,27 +116,28 @@ impl Init {
             }
         });
         let mut room = [MaybeUninit::uninit(); BATCH];
-        let events = match epoll::wait(&self.epoll, &mut room, timeout.as_ref()) {
+        let events: &[epoll::Event] = match epoll::wait(&self.epoll, &mut room, timeout.as_ref()) {
             Ok((events, _)) => events,
             Err(_) => return, // EINTR, and nothing else can be
         };
         // Signals first: a child's end is known before the silence of its descriptors is read.
-        for pass in [true, false] {
-            for event in events.iter() {
-                let number = event.data.u64();
-                let Some(token) = TOKENS.get((number >> 8) as usize).copied() else {
-                    continue;
-                };
-                if (token == Token::Signals) == pass {
-                    self.dispatch(token, number as u8, event.flags);
-                }
+        for event in events {
+            if event.data.u64() == 0 {
+                self.signals_ready();
             }
+        }
+        for event in events {
+            self.dispatch(event.data.u64() as u16, event.flags);
         }
     }
 
-    fn dispatch(&mut self, token: Token, id: u8, flags: EventFlags) {
+    fn dispatch(&mut self, number: u16, flags: EventFlags) {
+        let [token, id] = number.to_be_bytes();
+        let Some(token) = TOKENS.get(usize::from(token)) else {
+            return;
+        };
         match token {
-            Token::Signals => self.signals_ready(),
+            Token::Signals => {} // heard before
             Token::Control => self.control_ready(),
             Token::Line => self.line_ready(id, flags),
             Token::Session => self.session_ready(id, flags),

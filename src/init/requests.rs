@@ -1,10 +1,11 @@
 //! What commands ask, and who may ask it.
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::tables::{ClientId, Line, Session, UnitId, Waits, Whose, taken};
-use super::{Init, boot, cgroup};
+use super::tables::{ClientId, Line, SESSIONS, Session, UNITS, UnitId, Waits, Whose};
+use super::words::Words;
+use super::{Init, cgroup, files};
 use crate::format::fault::{Fault, Step};
 use crate::format::message::{Refusal, Reply, Request};
 use crate::format::name;
@@ -20,55 +21,53 @@ impl Init {
     /// Does what is asked, or refuses it by name.
     pub(super) fn request(&mut self, id: ClientId, request: Request<'_>, handed: Option<OwnedFd>) {
         let inside = self.t.client(id).and_then(|c| c.inside);
-        match (inside, request) {
-            (Some(unit), Request::Disconnect) => self.ask_disconnect(id, unit, handed),
-            (Some(unit), Request::Info { name: b"" }) => self.ask_info(id, unit),
-            (Some(_), _) => self.client_end(id, Reply::Refused(Refusal::OutsideOnly)),
-            (None, Request::Disconnect) => self.client_end(id, Reply::Refused(Refusal::InsideOnly)),
-            (None, Request::Start { spec }) => self.ask_start(id, spec),
+        // Those about one container, by its name.
+        let name = match (inside, request) {
+            (Some(unit), Request::Disconnect) => return self.ask_disconnect(id, unit, handed),
+            (Some(unit), Request::Info { name: b"" }) => return self.ask_info(id, unit),
+            (Some(_), _) => return self.refuse(id, Refusal::OutsideOnly),
+            (None, Request::Disconnect) => return self.refuse(id, Refusal::InsideOnly),
+            (None, Request::Start { spec }) => return self.ask_start(id, spec),
             (None, Request::Connect { target, watch }) => {
-                self.ask_connect(id, target, watch, handed)
+                return self.ask_connect(id, target, watch, handed);
             }
-            (None, Request::List) => self.ask_list(id),
-            (None, Request::Info { name }) => self.with_unit(id, name, Self::ask_info),
-            (None, Request::Destroy { name }) => self.with_unit(id, name, |init, id, unit| {
-                init.wait_for(id, Waits::Forgotten(unit));
-                init.unit_event(unit, Event::Destroy);
-            }),
-            (None, Request::Stop { name }) => self.with_unit(id, name, |init, id, unit| {
-                init.wait_for(id, Waits::Stopped(unit));
-                init.unit_event(unit, Event::Stop);
-            }),
-            (None, Request::Restart { name }) => self.with_unit(id, name, Self::ask_restart),
-            (None, Request::Kill { name, signal }) => {
-                self.with_unit(id, name, |init, id, unit| init.ask_kill(id, unit, signal))
-            }
-            (None, Request::Freeze { name }) => {
-                self.with_unit(id, name, |init, id, unit| init.ask_freeze(id, unit, true))
-            }
-            (None, Request::Thaw { name }) => {
-                self.with_unit(id, name, |init, id, unit| init.ask_freeze(id, unit, false))
-            }
-            (None, Request::Logs { name, follow }) => {
-                self.with_unit(id, name, |init, id, unit| init.ask_logs(id, unit, follow))
-            }
+            (None, Request::List) => return self.ask_list(id),
             (None, Request::Power { how }) => {
-                self.client_end(id, Reply::Done);
-                self.end_board(how);
+                self.done(id);
+                return self.end_board(how);
             }
-        }
-    }
-
-    /// The container of that name, or the answer that there is none.
-    fn with_unit(
-        &mut self,
-        id: ClientId,
-        name: &[u8],
-        then: impl FnOnce(&mut Self, ClientId, UnitId),
-    ) {
-        match self.t.named(name) {
-            Some(unit) => then(self, id, unit),
-            None => self.client_end(id, Reply::Refused(Refusal::NotFound)),
+            (
+                None,
+                Request::Info { name }
+                | Request::Destroy { name }
+                | Request::Stop { name }
+                | Request::Restart { name }
+                | Request::Kill { name, .. }
+                | Request::Freeze { name }
+                | Request::Thaw { name }
+                | Request::Logs { name, .. },
+            ) => name,
+        };
+        let Some(unit) = self.t.named(name) else {
+            return self.refuse(id, Refusal::NotFound);
+        };
+        match request {
+            Request::Info { .. } => self.ask_info(id, unit),
+            Request::Destroy { .. } => {
+                self.wait_for(id, Waits::Forgotten(unit));
+                self.unit_event(unit, Event::Destroy);
+            }
+            Request::Stop { .. } => {
+                self.wait_for(id, Waits::Stopped(unit));
+                self.unit_event(unit, Event::Stop);
+            }
+            Request::Restart { .. } => self.ask_restart(id, unit),
+            Request::Kill { signal, .. } => self.ask_kill(id, unit, signal),
+            Request::Freeze { .. } => self.ask_freeze(id, unit, true),
+            Request::Thaw { .. } => self.ask_freeze(id, unit, false),
+            Request::Logs { follow, .. } => self.ask_logs(id, unit, follow),
+            // Answered above.
+            _ => {}
         }
     }
 
@@ -78,8 +77,16 @@ impl Init {
         }
     }
 
-    fn refuse(&mut self, id: ClientId, refusal: Refusal<'_>) {
-        self.client_end(id, Reply::Refused(refusal));
+    /// A refusal to start names who holds the slot.
+    fn refuse_start_of(&mut self, id: ClientId, refusal: Refusal<'_>) {
+        if let Refusal::SlotHeld { slot, .. } = refusal
+            && let Some(record) = self.t.holder(slot).and_then(|unit| self.t.unit(unit))
+        {
+            let by = record.name.as_bytes();
+            self.client_tell(id, &Reply::Refused(Refusal::SlotHeld { slot, by }));
+            return super::tables::vacate(&mut self.t.clients, id);
+        }
+        self.refuse(id, refusal);
     }
 
     fn ask_start(&mut self, id: ClientId, bytes: &[u8]) {
@@ -93,26 +100,14 @@ impl Init {
         } else {
             (1, [None, None])
         };
-        let mut room = [0u8; 256];
-        // The refusal may name another container, so it is written out before the tables change again.
-        let refused = match self.unit_accept(spec, super::units::care_of(spec, true), ppid, owners)
-        {
-            Ok(unit) => Ok(unit),
-            Err(refusal) => Err(Reply::Refused(refusal)
-                .emit(&mut room)
-                .map_or(0, <[u8]>::len)),
-        };
-        match refused {
+        match self.unit_accept(spec, super::units::care_of(spec, true), ppid, owners) {
             Ok(unit) if self.t.unit(unit).is_some() => {
                 self.wait_for(id, Waits::Started(unit));
                 // What failed before there was a process is known already.
                 self.tell_if_over(unit);
             }
             Ok(_) => self.refuse(id, Refusal::Gone),
-            Err(len) => match room.get(..len).and_then(Reply::parse) {
-                Some(reply) => self.client_end(id, reply),
-                None => self.refuse(id, Refusal::BadMessage),
-            },
+            Err(refusal) => self.refuse_start_of(id, refusal),
         }
     }
 
@@ -128,35 +123,27 @@ impl Init {
             return self.refuse(id, Refusal::GoingDown);
         }
         self.wait_for(id, Waits::Started(unit));
-        let mut room = [0u8; 256];
-        let len = match self.unit_restart(unit) {
-            Ok(()) => return,
-            Err(refusal) => Reply::Refused(refusal)
-                .emit(&mut room)
-                .map_or(0, <[u8]>::len),
-        };
-        if let Some(reply) = room.get(..len).and_then(Reply::parse) {
-            self.client_end(id, reply);
+        if let Err(refusal) = self.unit_restart(unit) {
+            self.refuse_start_of(id, refusal);
         }
     }
 
     fn ask_list(&mut self, id: ClientId) {
-        let now = time::now_ms();
-        for unit in taken(&self.t.units) {
-            if let (Some(view), Some(client)) = (self.unit_view(unit, now), self.t.client(id)) {
-                super::clients::reply_on(&client.fd, Reply::Unit(view));
-            }
+        for unit in 0..UNITS as UnitId {
+            self.tell_view(id, unit);
         }
-        self.client_end(id, Reply::Done);
+        self.done(id);
     }
 
     fn ask_info(&mut self, id: ClientId, unit: UnitId) {
-        if let (Some(view), Some(client)) =
-            (self.unit_view(unit, time::now_ms()), self.t.client(id))
-        {
-            super::clients::reply_on(&client.fd, Reply::Unit(view));
+        self.tell_view(id, unit);
+        self.done(id);
+    }
+
+    fn tell_view(&self, id: ClientId, unit: UnitId) {
+        if let Some(view) = self.unit_view(unit, time::now_ms()) {
+            self.client_tell(id, &Reply::Unit(view));
         }
-        self.client_end(id, Reply::Done);
     }
 
     fn ask_kill(&mut self, id: ClientId, unit: UnitId, signal: u8) {
@@ -167,25 +154,21 @@ impl Init {
             .ok_or(Errno::INVAL)
             .and_then(|s| pidfd_send_signal(pidfd, s));
         match sent {
-            Ok(()) => self.client_end(id, Reply::Done),
+            Ok(()) => self.done(id),
             Err(e) => self.refuse_fault(id, unit, Step::Signal, e),
         }
     }
 
     fn refuse_fault(&mut self, id: ClientId, unit: UnitId, step: Step, e: Errno) {
-        let name = self
-            .t
-            .unit(unit)
-            .map(|u| u.name.clone())
-            .unwrap_or_default();
-        self.refuse(
-            id,
-            Refusal::Fault(Fault {
+        if let Some(record) = self.t.unit(unit) {
+            let fault = Fault {
                 step,
                 errno: e.raw_os_error() as u16,
-                object: name.as_bytes(),
-            }),
-        );
+                object: record.name.as_bytes(),
+            };
+            self.client_tell(id, &Reply::Refused(Refusal::Fault(fault)));
+        }
+        super::tables::vacate(&mut self.t.clients, id);
     }
 
     fn ask_freeze(&mut self, id: ClientId, unit: UnitId, hold: bool) {
@@ -198,20 +181,20 @@ impl Init {
         };
         let value: &[u8] = if hold { b"1" } else { b"0" };
         let done = match &record.cgroup {
-            Some(folder) => cgroup::write(folder.as_fd(), c"cgroup.freeze", value),
+            Some(folder) => cgroup::write(folder, c"cgroup.freeze", value),
             None => Err(Errno::NOTSUP),
         };
         match done {
             Ok(()) => {
                 self.unit_event(unit, if hold { Event::Frozen } else { Event::Thawed });
-                self.client_end(id, Reply::Done);
+                self.done(id);
             }
             Err(e) => self.refuse_fault(id, unit, Step::CgroupWrite, e),
         }
     }
 
     fn ask_logs(&mut self, id: ClientId, unit: UnitId, follow: bool) {
-        let Some(session) = self.t.unit(unit).and_then(|u| u.session) else {
+        let Some(session) = self.t.unit_session(unit) else {
             return self.refuse(id, Refusal::NoSession);
         };
         self.session_drain(session);
@@ -219,7 +202,7 @@ impl Init {
         self.follower_pump(id);
         if !follow {
             // A ring is smaller than a socket's buffer, so all of it is on its way.
-            self.client_end(id, Reply::Done);
+            self.done(id);
         }
     }
 
@@ -234,36 +217,34 @@ impl Init {
                 None => return self.refuse(id, Refusal::NotFound),
             },
         };
-        let Some(session) = self.t.unit(unit).and_then(|u| u.session) else {
+        let Some(session) = self.t.unit_session(unit) else {
             return self.refuse(id, Refusal::NoSession);
         };
         let Some(line) = handed.and_then(|fd| self.line_of(&fd)) else {
             return self.refuse(id, Refusal::NotALine);
         };
-        self.client_end(id, Reply::Done);
+        self.done(id);
         self.line_connect(line, session, watch);
         let over = self.t.unit(unit).is_some_and(|u| u.life.is_over());
         if over {
             // Its replay, how it ended, and back.
-            let epitaph = self
-                .t
-                .session(session)
-                .map(|s| s.epitaph.clone())
-                .unwrap_or_default();
             self.line_tail(line, session);
-            self.line_say(line, &epitaph);
+            if let Some(record) = self.t.session(session) {
+                let epitaph = Words::new(&record.epitaph);
+                self.line_say(line, epitaph.as_str());
+            }
             self.line_disconnect(line);
         }
     }
 
     fn ask_disconnect(&mut self, id: ClientId, unit: UnitId, handed: Option<OwnedFd>) {
-        let session = self.t.unit(unit).and_then(|u| u.session);
+        let session = self.t.unit_session(unit);
         // The line that typed it; a terminal inside that is no session of ours cannot tell, so the container's own is meant.
         let line = handed
             .and_then(|fd| self.line_of(&fd))
             .or_else(|| self.t.board.mover(session?));
-        let line = line.filter(|l| self.t.board.shows(*l) == session);
-        self.client_end(id, Reply::Done);
+        let line = line.filter(|l| self.t.shows(*l) == session);
+        self.done(id);
         if let (Some(line), Some(session)) = (line, session) {
             self.session_drain(session);
             self.session_shown(session);
@@ -283,28 +264,22 @@ impl Init {
             return None;
         }
         let number = Some(rustix::fs::minor(rdev));
-        let ours = |s: &super::tables::SessionRecord| {
-            s.pts == number && !matches!(s.whose, Whose::Closing { .. })
-        };
-        let at = self
-            .t
-            .sessions
-            .iter()
-            .position(|s| s.as_ref().is_some_and(ours))?;
-        Session::try_from(at).ok()
+        (0..SESSIONS as Session).find(|id| {
+            self.t
+                .session(*id)
+                .is_some_and(|s| s.pts == number && !matches!(s.whose, Whose::Closing { .. }))
+        })
     }
 
     /// The longest grace of a container that runs, in milliseconds.
     pub(super) fn longest_grace(&self) -> u64 {
-        let grace = |id: UnitId| {
-            self.spec_of(id)
-                .map(|s| super::units::care_of(s, true).grace_ms)
-        };
-        taken(&self.t.units)
-            .filter_map(grace)
-            .max()
-            .unwrap_or(0)
-            .min(10 * shutdown::CONTAINERS_MS)
+        let mut longest = 0;
+        for id in 0..UNITS as UnitId {
+            if let Some(spec) = self.spec_of(id) {
+                longest = super::units::care_of(spec, true).grace_ms.max(longest);
+            }
+        }
+        longest.min(10 * shutdown::CONTAINERS_MS)
     }
 }
 
@@ -317,14 +292,8 @@ fn owners(pid: i32) -> [Option<OwnedFd>; 2] {
 
 /// The fourth field of /proc/PID/stat, behind the name in its parentheses.
 fn parent_of(pid: i32) -> Option<i32> {
-    let mut path: heapless::String<32> = heapless::String::new();
     let mut room = [0u8; 512];
-    let _ = ufmt::uwrite!(path, "/proc/{}/stat\0", pid);
-    let text = boot::read_file(
-        core::ffi::CStr::from_bytes_with_nul(path.as_bytes()).ok()?,
-        &mut room,
-    )
-    .ok()?;
+    let text = files::read_proc(pid, "/stat", &mut room);
     let behind = text.get(text.iter().rposition(|b| *b == b')')? + 1..)?;
     let parent = behind
         .split(|b| *b == b' ')

@@ -5,14 +5,16 @@
 
 use heapless::String;
 use rustix::event::epoll::EventFlags;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
 use super::poll::{Token, rewatch, unwatch, watch};
-use super::tables::{Session, SessionRecord, UNITS, Whose, free, taken};
-use super::{Init, RING};
+use super::tables::{
+    LINES, Line, SESSIONS, Session, SessionRecord, UNITS, Whose, free, is_due, vacate,
+};
+use super::{Init, RING, files};
 use crate::policy::ring::Ring;
 use crate::sys::{Errno, device};
 
@@ -32,25 +34,26 @@ pub(super) const SIZE: Winsize = Winsize {
 
 impl Init {
     /// A place for a session, without a terminal yet.
+    #[inline(never)]
     pub(super) fn session_new(&mut self, whose: Whose, label: &str) -> Result<Session, Errno> {
-        let id = free(&self.t.sessions).ok_or(Errno::NFILE)?;
+        let (id, place) = free(&mut self.t.sessions).ok_or(Errno::NFILE)?;
         let mut name = String::new();
         let _ = name.push_str(label);
-        if let Some(place) = self.t.sessions.get_mut(usize::from(id)) {
-            *place = Some(SessionRecord {
-                whose,
-                label: name,
-                ring: Ring::default(),
-                master: None,
-                slave: None,
-                pts: None,
-                epitaph: String::new(),
-                wants_out: false,
-            });
-        }
+        *place = Some(SessionRecord {
+            whose,
+            label: name,
+            ring: Ring::default(),
+            master: None,
+            slave: None,
+            pts: None,
+            epitaph: String::new(),
+            wants_out: false,
+        });
         // A place that another session had before: no line has shown anything of this one.
-        for line in self.t.lines.iter_mut().flatten() {
-            if let Some(shown) = line.shown.get_mut(usize::from(id)) {
+        for line in 0..LINES as Line {
+            if let Some(record) = self.t.line_mut(line)
+                && let Some(shown) = record.shown.get_mut(usize::from(id))
+            {
                 *shown = 0;
             }
         }
@@ -59,12 +62,11 @@ impl Init {
 
     /// Gives the session a fresh pseudo-terminal.
     pub(super) fn session_open(&mut self, id: Session) -> Result<(), Errno> {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master = rustix::pty::openpt(flags)?;
+        let master = files::open(c"/dev/ptmx", OFlags::RDWR)?;
         rustix::pty::unlockpt(&master)?;
         fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK)?;
         let pts = device::pts_number(&master)?;
-        let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
+        let slave = slave_of(&master)?;
         rustix::termios::tcsetwinsize(&master, SIZE)?;
         self.session_take(id, master, Some(slave), Some(pts))
     }
@@ -84,13 +86,7 @@ impl Init {
         slave: Option<OwnedFd>,
         pts: Option<u32>,
     ) -> Result<(), Errno> {
-        watch(
-            &self.epoll,
-            master.as_fd(),
-            Token::Session,
-            id,
-            EventFlags::IN,
-        )?;
+        watch(&self.epoll, &master, Token::Session, id)?;
         let record = self.t.session_mut(id).ok_or(Errno::NOENT)?;
         record.master = Some(master);
         record.slave = slave;
@@ -103,13 +99,10 @@ impl Init {
     /// Its master has bytes, takes keys again, or has been hung up.
     pub(super) fn session_ready(&mut self, id: Session, flags: EventFlags) {
         if flags.contains(EventFlags::OUT) {
-            let lines = self
-                .t
-                .board
-                .lines_showing(id)
-                .collect::<heapless::Vec<_, 16>>();
-            for line in lines {
-                self.keys_flush(line);
+            for line in 0..LINES as Line {
+                if self.t.shows(line) == Some(id) {
+                    self.keys_flush(line);
+                }
             }
             self.session_rearm(id);
         }
@@ -120,6 +113,7 @@ impl Init {
     }
 
     /// Reads one piece into the ring. False when there is no more for now.
+    #[inline(never)]
     pub(super) fn session_drain(&mut self, id: Session) -> bool {
         let mut piece = [0u8; PIECE];
         let Some(record) = self.t.session_mut(id) else {
@@ -128,7 +122,7 @@ impl Init {
         let Some(master) = &record.master else {
             return false;
         };
-        match rustix::io::read(master, &mut piece[..]) {
+        match files::read(master, &mut piece) {
             Ok(len) if len > 0 => {
                 let from = usize::from(id) * RING;
                 if let (Some(room), Some(bytes)) =
@@ -158,9 +152,8 @@ impl Init {
             return;
         };
         if let (true, Some(master), Some(_)) = (alive, &record.master, record.pts) {
-            record.slave = None;
-            let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-            record.slave = rustix::pty::ioctl_tiocgptpeer(master, flags).ok();
+            files::close(&mut record.slave);
+            record.slave = slave_of(master).ok();
         }
         if record.slave.is_none() {
             self.session_shut(id);
@@ -168,55 +161,47 @@ impl Init {
     }
 
     /// Its terminal is closed; the ring stays.
+    #[inline(never)]
     fn session_shut(&mut self, id: Session) {
         let Some(record) = self.t.session_mut(id) else {
             return;
         };
-        if let Some(master) = record.master.take() {
-            unwatch(&self.epoll, master.as_fd());
-        }
-        record.slave = None;
+        unwatch(&self.epoll, &mut record.master);
+        files::close(&mut record.slave);
         record.pts = None;
     }
 
     /// Waits for the master's writing side only while keys are left for it.
+    #[inline(never)]
     pub(super) fn session_rearm(&mut self, id: Session) {
-        let keys = self
-            .t
-            .board
-            .lines_showing(id)
-            .any(|l| self.t.line(l).is_some_and(|l| !l.typed.is_empty()));
-        let Some(record) = self.t.session_mut(id) else {
-            return;
-        };
-        if record.wants_out == keys {
-            return;
+        let mut keys = false;
+        for line in 0..LINES as Line {
+            keys |= self.t.shows(line) == Some(id)
+                && self.t.line(line).is_some_and(|l| !l.typed.is_empty());
         }
-        record.wants_out = keys;
-        let flags = if keys {
-            EventFlags::IN | EventFlags::OUT
-        } else {
-            EventFlags::IN
-        };
-        if let Some(master) = &record.master {
-            rewatch(&self.epoll, master.as_fd(), Token::Session, id, flags);
+        if let Some(record) = self.t.session_mut(id)
+            && record.wants_out != keys
+        {
+            record.wants_out = keys;
+            if let Some(master) = &record.master {
+                rewatch(&self.epoll, master, Token::Session, id, keys);
+            }
         }
     }
 
     /// New bytes are in the ring: every line and client that follows gets them.
+    #[inline(never)]
     pub(super) fn session_shown(&mut self, id: Session) {
-        let lines = self
-            .t
-            .board
-            .lines_showing(id)
-            .collect::<heapless::Vec<_, 16>>();
-        for line in lines {
-            self.line_pump(line);
+        for line in 0..LINES as Line {
+            if self.t.shows(line) == Some(id) {
+                self.line_pump(line);
+            }
         }
         self.followers_pump(id);
     }
 
     /// Its programs are gone: the rest is read, the terminal closed, and each line that shows it says so and returns.
+    #[inline(never)]
     pub(super) fn session_end(&mut self, id: Session, epitaph: &str) {
         for _ in 0..LAST_PIECES {
             if !self.session_drain(id) {
@@ -229,20 +214,18 @@ impl Init {
             record.epitaph.clear();
             let _ = record.epitaph.push_str(epitaph);
         }
-        let showing = self
-            .t
-            .board
-            .lines_showing(id)
-            .collect::<heapless::Vec<_, 16>>();
-        for line in showing {
-            self.line_tail(line, id);
-            self.line_say(line, epitaph);
+        for line in 0..LINES as Line {
+            if self.t.shows(line) == Some(id) {
+                self.line_tail(line, id);
+                self.line_say(line, epitaph);
+            }
         }
         let actions = self.t.board.session_gone(id);
         self.board_perform(&actions);
     }
 
     /// The session is nobody's any more; its place is free once no line has to show the rest of it.
+    #[inline(never)]
     pub(super) fn session_release(&mut self, id: Session, now: u64) {
         self.session_shut(id);
         if let Some(record) = self.t.session_mut(id) {
@@ -255,42 +238,23 @@ impl Init {
 
     /// Frees the places of sessions that nobody waits for.
     pub(super) fn sessions_due(&mut self, now: u64) {
-        for id in taken(&self.t.sessions) {
+        for id in 0..SESSIONS as Session {
             let Some(Whose::Closing { until }) = self.t.session(id).map(|s| s.whose) else {
                 continue;
             };
-            let tailed = self
-                .t
-                .lines
-                .iter()
-                .flatten()
-                .any(|l| l.tail.is_some_and(|(s, _)| s == id));
-            if tailed && now < until {
+            let tailed =
+                |t: &super::tables::Tables| t.find_line(&|l| l.tail.is_some_and(|(s, _)| s == id));
+            if tailed(self.t).is_some() && !is_due(Some(until), now) {
                 continue;
             }
-            for line in self.t.lines.iter_mut().flatten() {
-                if line.tail.is_some_and(|(s, _)| s == id) {
-                    line.tail = None;
-                }
+            while let Some(line) = tailed(self.t)
+                && let Some(record) = self.t.line_mut(line)
+            {
+                record.tail = None;
             }
-            if let Some(place) = self.t.sessions.get_mut(usize::from(id)) {
-                *place = None;
-            }
+            vacate(&mut self.t.sessions, id);
             self.ring_forget(id);
         }
-    }
-
-    /// When [`Init::sessions_due`] has something to do.
-    pub(super) fn sessions_deadline(&self) -> Option<u64> {
-        self.t
-            .sessions
-            .iter()
-            .flatten()
-            .filter_map(|s| match s.whose {
-                Whose::Closing { until } => Some(until),
-                _ => None,
-            })
-            .min()
     }
 
     /// Gives the ring's memory back to the kernel.
@@ -302,6 +266,7 @@ impl Init {
     }
 
     /// The bytes of the ring from a position on, in one piece, and how many before are lost.
+    #[inline(never)]
     pub(super) fn ring_read(&self, id: Session, from: u64) -> (u64, &[u8]) {
         let at = usize::from(id) * RING;
         match (self.t.session(id), self.rings.get(at..at + RING)) {
@@ -309,6 +274,13 @@ impl Init {
             _ => (0, &[]),
         }
     }
+}
+
+/// A slave of a pseudo-terminal, by its master and not by its name: TIOCGPTPEER.
+#[inline(never)]
+fn slave_of(master: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    rustix::pty::ioctl_tiocgptpeer(master, flags)
 }
 
 const _: () = assert!(

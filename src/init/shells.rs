@@ -2,17 +2,17 @@
 
 use core::ffi::CStr;
 
-use heapless::String;
+use log::Level;
 use rustix::fd::AsFd;
-use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::launch::Unable;
 use super::poll::{Token, watch};
-use super::tables::{Kept, Line, PATH, Session, Whose, taken};
-use super::{Init, sessions};
+use super::tables::{LINES, Line, Session, Whose, is_due};
+use super::words::Words;
+use super::{Init, files, launch, sessions};
 use crate::format::ended::Ended;
-use crate::format::fault::{Fault, OBJECT_MAX, Step};
-use crate::jail::{self, Report};
-use crate::policy::switchboard::Actions;
+use crate::format::fault::{Fault, Step};
+use crate::jail;
 use crate::sys::{Errno, time};
 
 /// A host shell's environment: nothing of the kernel's words leaks into it.
@@ -37,53 +37,43 @@ impl Init {
         let Some(due) = self.t.line(line).and_then(|l| l.shell.due) else {
             return;
         };
-        let mut words: String<80> = String::new();
-        let _ = ufmt::uwrite!(
-            words,
-            "Pouch: the host shell starts again in {} s",
-            due.saturating_sub(now).div_ceil(1000)
-        );
-        self.line_say(line, &words);
-        self.line_pump(line);
+        let mut words = Words::new("Pouch: the host shell starts again in ");
+        words.num(due.saturating_sub(now).div_ceil(1000)).add(" s");
+        self.line_tell(line, words.as_str());
     }
 
     /// Starts the shells whose time has come.
     pub(super) fn shells_due(&mut self, now: u64) {
-        for line in taken(&self.t.lines) {
-            let due = self
-                .t
-                .line(line)
-                .and_then(|l| l.shell.due)
-                .is_some_and(|at| now >= at);
-            if !due {
+        for line in 0..LINES as Line {
+            let Some(record) = self.t.line_mut(line) else {
+                continue;
+            };
+            if !is_due(record.shell.due, now) {
                 continue;
             }
-            if let Some(record) = self.t.line_mut(line) {
-                record.shell.due = None;
-            }
+            record.shell.due = None;
             if self.t.ending.begun() || !self.t.board.awaits_shell(line) {
                 continue;
             }
             if let Some(record) = self.t.line_mut(line) {
                 record.shell.backoff.start(now);
             }
-            if let Err((step, errno)) = self.shell_start(line) {
-                let fault = Fault {
+            if let Err((step, e)) = self.shell_start(line) {
+                let mut words = Words::new("Pouch: ");
+                words.fault(&Fault {
                     step,
-                    errno: errno.raw_os_error() as u16,
+                    errno: e.raw_os_error() as u16,
                     object: b"the host shell",
-                };
-                let mut words: String<200> = String::new();
-                let _ = ufmt::uwrite!(words, "Pouch: {}", fault);
-                log::error!("{}", words.as_str());
-                self.line_say(line, &words);
+                });
+                words.log(Level::Error);
+                self.line_say(line, words.as_str());
                 self.shell_again(line, now);
                 self.shell_wanted(line);
             }
         }
     }
 
-    fn shell_start(&mut self, line: Line) -> Result<(), (Step, Errno)> {
+    fn shell_start(&mut self, line: Line) -> Result<(), Unable> {
         let session = self
             .session_new(Whose::Shell(line), "")
             .map_err(|e| (Step::Terminal, e))?;
@@ -96,30 +86,19 @@ impl Init {
             return made;
         }
         if let Some(action) = self.t.board.shell_up(line, session) {
-            let mut actions = Actions::new();
-            let _ = actions.push(action);
-            self.board_perform(&actions);
+            self.board_perform(&[action]);
         }
         Ok(())
     }
 
-    fn shell_clone(&mut self, line: Line, session: Session) -> Result<(), (Step, Errno)> {
+    fn shell_clone(&mut self, line: Line, session: Session) -> Result<(), Unable> {
         let clone = |e| (Step::Clone, e);
-        let (report, writing) =
-            pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(clone)?;
-        let mut path: String<{ PATH + 1 }> = String::new();
-        let _ = path.push_str(&self.t.config.shell);
+        let (report, writing) = launch::report_pipe().map_err(clone)?;
+        let shell = &self.t.config.shell;
+        let mut path = Words::new(shell);
         // A dash before its name makes it a login shell.
-        let mut argv0: String<{ PATH + 2 }> = String::new();
-        let base = path.rsplit('/').next().unwrap_or("sh");
-        let _ = ufmt::uwrite!(argv0, "-{}\0", base);
-        let _ = path.push('\0');
-        let (Ok(path), Ok(argv0)) = (
-            CStr::from_bytes_with_nul(path.as_bytes()),
-            CStr::from_bytes_with_nul(argv0.as_bytes()),
-        ) else {
-            return Err((Step::Exec, Errno::INVAL));
-        };
+        let mut argv0 = Words::new("-");
+        argv0.add(shell.rsplit('/').next().unwrap_or("sh"));
         let record = self.t.line(line).ok_or(clone(Errno::NOENT))?;
         let env = [
             HOST_PATH,
@@ -135,53 +114,38 @@ impl Init {
             .and_then(|s| s.slave.as_ref())
             .ok_or(clone(Errno::NOENT))?;
         let cgroup = self.t.shell_cgroup.as_ref().map(AsFd::as_fd);
-        let (pid, pidfd) =
-            jail::host_shell(path, argv0, &env, cgroup, slave.as_fd(), writing.as_fd())
-                .map_err(clone)?;
-        let size = record.size.unwrap_or(sessions::SIZE);
-        if let Some(master) = self.t.session(session).and_then(|s| s.master.as_ref()) {
-            let _ = rustix::termios::tcsetwinsize(master, size);
-        }
-        let _ = watch(
-            &self.epoll,
-            report.as_fd(),
-            Token::ShellReport,
-            line,
-            rustix::event::epoll::EventFlags::IN,
-        );
+        let (pid, pidfd) = jail::host_shell(
+            path.path(),
+            argv0.path(),
+            &env,
+            cgroup,
+            slave.as_fd(),
+            writing.as_fd(),
+        )
+        .map_err(clone)?;
+        self.session_size(session, record.size.unwrap_or(sessions::SIZE));
+        let _ = watch(&self.epoll, &report, Token::ShellReport, line);
+        let mut words = Words::new("host shell ");
+        words.add(shell).add(" on ");
         if let Some(record) = self.t.line_mut(line) {
             let shell = &mut record.shell;
-            (
-                shell.pid,
-                shell.pidfd,
-                shell.report,
-                shell.session,
-                shell.fault,
-            ) = (pid, Some(pidfd), Some(report), Some(session), None);
+            shell.pid = pid;
+            files::keep(&mut shell.pidfd, pidfd);
+            files::keep(&mut shell.report, report);
+            shell.session = Some(session);
+            shell.fault = None;
+            words.add(&record.device);
         }
-        log::info!(
-            "host shell {} on {}: pid {pid}",
-            self.t.config.shell.as_str(),
-            self.t.line(line).map_or("", |l| l.device.as_str())
-        );
+        words.add(": pid ").num(pid as u64).log(Level::Info);
         Ok(())
     }
 
     /// Its launch was heard of.
+    #[inline(never)]
     pub(super) fn shell_report_ready(&mut self, line: Line) {
-        let mut room = [0; OBJECT_MAX + 8];
-        let Some(record) = self.t.line_mut(line) else {
-            return;
-        };
-        let Some(report) = &record.shell.report else {
-            return;
-        };
-        match jail::read_report(report, &mut room) {
-            Report::Pending => return,
-            Report::Execed => {}
-            Report::Fault(fault) => record.shell.fault = Some(Kept::of(fault)),
+        if let Some(record) = self.t.line_mut(line) {
+            let _ = launch::heard(&mut record.shell.report, &mut record.shell.fault);
         }
-        record.shell.report = None;
     }
 
     /// The shell of a line was reaped.
@@ -191,25 +155,23 @@ impl Init {
             return;
         };
         record.shell.pid = 0;
-        record.shell.pidfd = None;
-        record.shell.report = None;
+        files::close(&mut record.shell.pidfd);
+        files::close(&mut record.shell.report);
         let session = record.shell.session.take();
-        let mut words: String<200> = String::new();
-        match record.shell.fault.take() {
-            Some(kept) => {
-                let _ = ufmt::uwrite!(words, "Pouch: {}", kept.fault());
-            }
-            None => {
-                let _ = ufmt::uwrite!(words, "Pouch: host shell {}", ended);
-            }
-        }
+        let mut words = Words::new("Pouch: ");
+        match &record.shell.fault {
+            Some(kept) => words.fault(&kept.fault()),
+            None => words.add("host shell ").ended(ended),
+        };
+        record.shell.fault = None;
         let wait = self.shell_again(line, now);
         if !self.t.ending.begun() {
-            let _ = ufmt::uwrite!(words, "; again in {}.{} s", wait / 1000, wait % 1000 / 100);
+            words.add("; again in ").num((wait / 1000).into());
+            words.add(".").num((wait % 1000 / 100).into()).add(" s");
         }
-        log::info!("{}", words.as_str());
+        words.log(Level::Info);
         if let Some(session) = session {
-            self.session_end(session, &words);
+            self.session_end(session, words.as_str());
             self.session_release(session, now);
         }
     }
@@ -222,15 +184,5 @@ impl Init {
         let wait = record.shell.backoff.end(now);
         record.shell.not_before = now + u64::from(wait);
         wait
-    }
-
-    /// When [`Init::shells_due`] has something to do.
-    pub(super) fn shells_deadline(&self) -> Option<u64> {
-        self.t
-            .lines
-            .iter()
-            .flatten()
-            .filter_map(|l| l.shell.due)
-            .min()
     }
 }

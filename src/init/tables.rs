@@ -258,77 +258,125 @@ impl Tables {
     }
 
     /// A container's record.
+    #[inline(never)]
     pub(super) fn unit(&self, id: UnitId) -> Option<&UnitRecord> {
         self.units.get(usize::from(id))?.as_ref()
     }
 
     /// The same to change.
+    #[inline(never)]
     pub(super) fn unit_mut(&mut self, id: UnitId) -> Option<&mut UnitRecord> {
         self.units.get_mut(usize::from(id))?.as_mut()
     }
 
     /// A session's record.
+    #[inline(never)]
     pub(super) fn session(&self, id: Session) -> Option<&SessionRecord> {
         self.sessions.get(usize::from(id))?.as_ref()
     }
 
     /// The same to change.
+    #[inline(never)]
     pub(super) fn session_mut(&mut self, id: Session) -> Option<&mut SessionRecord> {
         self.sessions.get_mut(usize::from(id))?.as_mut()
     }
 
     /// A line's record.
+    #[inline(never)]
     pub(super) fn line(&self, id: Line) -> Option<&LineRecord> {
         self.lines.get(usize::from(id))?.as_ref()
     }
 
     /// The same to change.
+    #[inline(never)]
     pub(super) fn line_mut(&mut self, id: Line) -> Option<&mut LineRecord> {
         self.lines.get_mut(usize::from(id))?.as_mut()
     }
 
     /// A client's record.
+    #[inline(never)]
     pub(super) fn client(&self, id: ClientId) -> Option<&ClientRecord> {
         self.clients.get(usize::from(id))?.as_ref()
     }
 
     /// The same to change.
+    #[inline(never)]
     pub(super) fn client_mut(&mut self, id: ClientId) -> Option<&mut ClientRecord> {
         self.clients.get_mut(usize::from(id))?.as_mut()
     }
 
+    /// The session of a container.
+    #[inline(never)]
+    pub(super) fn unit_session(&self, id: UnitId) -> Option<Session> {
+        self.unit(id)?.session
+    }
+
+    /// The descriptor of a session's own terminal or pipe.
+    #[inline(never)]
+    pub(super) fn master(&self, id: Session) -> Option<&OwnedFd> {
+        self.session(id)?.master.as_ref()
+    }
+
+    /// The session that the line shows.
+    #[inline(never)]
+    pub(super) fn shows(&self, line: Line) -> Option<Session> {
+        self.board.shows(line)
+    }
+
     /// The container of that name.
     pub(super) fn named(&self, name: &[u8]) -> Option<UnitId> {
-        let at = self
-            .units
-            .iter()
-            .position(|u| u.as_ref().is_some_and(|u| u.name.as_bytes() == name))?;
-        UnitId::try_from(at).ok()
+        self.find_unit(&|u| u.name.as_bytes() == name)
     }
 
     /// The container that holds the slot.
+    #[inline(never)]
     pub(super) fn holder(&self, slot: u8) -> Option<UnitId> {
-        let at = self
-            .units
-            .iter()
-            .position(|u| u.as_ref().is_some_and(|u| u.slot == Some(slot)))?;
-        UnitId::try_from(at).ok()
+        self.find_unit(&|u| u.slot == Some(slot))
+    }
+
+    /// The first container that is so.
+    #[inline(never)]
+    pub(super) fn find_unit(&self, is_it: &dyn Fn(&UnitRecord) -> bool) -> Option<UnitId> {
+        (0..UNITS as UnitId).find(|id| self.unit(*id).is_some_and(is_it))
+    }
+
+    /// The first line that is so.
+    #[inline(never)]
+    pub(super) fn find_line(&self, is_it: &dyn Fn(&LineRecord) -> bool) -> Option<Line> {
+        (0..LINES as Line).find(|id| self.line(*id).is_some_and(is_it))
     }
 }
 
-/// The ids of the taken places of a table, as they are now.
-pub(super) fn taken<T>(table: &[Option<T>]) -> impl Iterator<Item = u8> + use<T> {
-    let mut ids: Vec<u8, 128> = Vec::new();
-    for (at, _) in table.iter().enumerate().filter(|(_, r)| r.is_some()) {
-        let _ = ids.push(at as u8);
+/// A free place of a table, and its number.
+#[inline(never)]
+pub(super) fn free<T>(table: &mut [Option<T>]) -> Option<(u8, &mut Option<T>)> {
+    for (at, place) in table.iter_mut().enumerate() {
+        if place.is_none() {
+            return Some((at as u8, place));
+        }
     }
-    ids.into_iter()
+    None
 }
 
-/// A free place of a table.
-pub(super) fn free<T>(table: &[Option<T>]) -> Option<u8> {
-    table
-        .iter()
-        .position(Option::is_none)
-        .and_then(|at| u8::try_from(at).ok())
+/// Empties a place of a table.
+#[inline(never)]
+pub(super) fn vacate<T>(table: &mut [Option<T>], id: u8) {
+    if let Some(place) = table.get_mut(usize::from(id)) {
+        *place = None;
+    }
+}
+
+/// Of two times the earlier; [`NEVER`] is later than any.
+#[inline(never)]
+pub(super) fn sooner(soonest: &mut u64, at: Option<u64>) {
+    *soonest = at.unwrap_or(NEVER).min(*soonest);
+}
+
+/// The time of what is not due at all.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// Whether that time has come.
+#[inline(never)]
+pub(super) fn is_due(at: Option<u64>, now: u64) -> bool {
+    at.is_some_and(|at| now >= at)
 }

@@ -3,20 +3,18 @@
 use core::ffi::CStr;
 
 use heapless::String;
-use rustix::event::epoll::EventFlags;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-use rustix::pipe::{PipeFlags, pipe_with};
+use log::Level;
+use rustix::fd::OwnedFd;
+use rustix::fs::OFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::poll::{Token, watch};
-use super::tables::{Kept, UnitId, UnitRecord, Whose, free, taken};
-use super::{Init, boot, cgroup, shells};
+use super::tables::{Kept, Tables, UNITS, UnitId, UnitRecord, Whose, free, is_due, sooner, vacate};
+use super::words::Words;
+use super::{Init, cgroup, files};
 use crate::format::ended::Ended;
-use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::message::{self, Refusal, State as Seen};
 use crate::format::spec::{SPEC_MAX, Spec, TTY_AUTO, TTY_NONE, Tag, flags};
-use crate::jail::{self, Plan, Report, Stdio};
 use crate::policy::unit::{Action, Care, Event, State, Unit};
 use crate::sys::{Errno, time};
 
@@ -27,93 +25,86 @@ const CLEAN_AGAIN_MS: u64 = 20;
 /// The order in which `--tty auto` looks for a free slot.
 const AUTO: [u8; 4] = [1, 2, 3, 0];
 
-/// Why a launch could not even be tried.
-type Unable = (Step, Errno, Option<String<OBJECT_MAX>>);
+/// The spec of a container, as it lies behind the tables.
+#[inline(never)]
+pub(super) fn spec_in<'a>(specs: &'a [u8], t: &Tables, id: UnitId) -> Option<Spec<'a>> {
+    let len = usize::from(t.unit(id)?.spec_len);
+    let at = usize::from(id) * SPEC_MAX;
+    // It was checked when it came.
+    Spec::parse(specs.get(at..at + len)?).ok()
+}
 
 impl Init {
-    /// The spec of a container, as it lies behind the tables.
+    /// The same.
     pub(super) fn spec_of(&self, id: UnitId) -> Option<Spec<'_>> {
-        let len = usize::from(self.t.unit(id)?.spec_len);
-        let at = usize::from(id) * SPEC_MAX;
-        // It was checked when it came.
-        Spec::parse(self.specs.get(at..at + len)?).ok()
+        spec_in(self.specs, self.t, id)
     }
 
-    /// The slot that a spec gets now.
-    fn slot_for(&self, wanted: u8) -> Result<Option<u8>, Refusal<'_>> {
+    /// The slot that a spec gets now. A refusal leaves out the holder's name, which the tables have.
+    #[inline(never)]
+    fn slot_for(&self, wanted: u8) -> Result<Option<u8>, Refusal<'static>> {
         match wanted {
             TTY_NONE => Ok(None),
             TTY_AUTO => Ok(AUTO.into_iter().find(|s| self.t.holder(*s).is_none())),
-            slot => match self.t.holder(slot).and_then(|id| self.t.unit(id)) {
-                Some(by) => Err(Refusal::SlotHeld {
-                    slot,
-                    by: by.name.as_bytes(),
-                }),
-                None => Ok(Some(slot)),
-            },
+            slot if self.t.holder(slot).is_some() => Err(Refusal::SlotHeld { slot, by: b"" }),
+            slot => Ok(Some(slot)),
         }
     }
 
     /// Takes a new container in and starts it. What it waits for is told by events.
+    #[inline(never)]
     pub(super) fn unit_accept(
         &mut self,
         spec: Spec<'_>,
         care: Care,
         ppid: u32,
         owners: [Option<OwnedFd>; 2],
-    ) -> Result<UnitId, Refusal<'_>> {
-        let Ok(name) = spec.name().to_str() else {
+    ) -> Result<UnitId, Refusal<'static>> {
+        let Ok(text) = spec.name().to_str() else {
             return Err(Refusal::BadMessage);
         };
         if self.t.ending.begun() {
             return Err(Refusal::GoingDown);
         }
-        if self.t.named(name.as_bytes()).is_some() {
+        if self.t.named(text.as_bytes()).is_some() {
             return Err(Refusal::Exists);
         }
-        let Some(id) = free(&self.t.units) else {
+        let Some((id, _)) = free(&mut self.t.units) else {
             return Err(Refusal::TableFull);
         };
-        if self.slot_for(spec.tty()).is_err() {
-            return self.slot_for(spec.tty()).map(|_| id);
-        }
-        let slot = self.slot_for(spec.tty()).unwrap_or(None);
+        let slot = self.slot_for(spec.tty())?;
         let bytes = spec.as_bytes();
-        let at = usize::from(id) * SPEC_MAX;
-        if let Some(room) = self.specs.get_mut(at..at + bytes.len()) {
-            room.copy_from_slice(bytes);
+        let room = self.specs.get_mut(usize::from(id) * SPEC_MAX..);
+        for (to, from) in room.unwrap_or_default().iter_mut().zip(bytes) {
+            *to = *from;
         }
-        let label = slot.and_then(slot_name).unwrap_or(name);
-        let session = match self.session_new(Whose::Unit(id), label) {
-            Ok(session) => session,
-            Err(_) => return Err(Refusal::TableFull),
+        let Ok(session) = self.session_new(Whose::Unit(id), "") else {
+            return Err(Refusal::TableFull);
         };
-        let now = time::now_ms();
-        let (life, action) = Unit::new(now, care);
-        let mut kept_name = String::new();
-        let _ = kept_name.push_str(name);
-        let record = UnitRecord {
-            name: kept_name,
-            life,
-            spec_len: bytes.len() as u16,
-            slot: None,
-            session: Some(session),
-            pid: 0,
-            pidfd: None,
-            ppid,
-            owners,
-            cgroup: None,
-            events: None,
-            report: None,
-            listener: None,
-            fault: None,
-            clean_again: None,
-        };
-        for owner in record.owners.iter().flatten() {
-            let _ = watch(&self.epoll, owner.as_fd(), Token::Owner, id, EventFlags::IN);
+        let (life, action) = Unit::new(time::now_ms(), care);
+        let mut name = String::new();
+        let _ = name.push_str(text);
+        for owner in owners.iter().flatten() {
+            let _ = watch(&self.epoll, owner, Token::Owner, id);
         }
         if let Some(place) = self.t.units.get_mut(usize::from(id)) {
-            *place = Some(record);
+            *place = Some(UnitRecord {
+                name,
+                life,
+                spec_len: bytes.len() as u16,
+                slot: None,
+                session: Some(session),
+                pid: 0,
+                pidfd: None,
+                ppid,
+                owners,
+                cgroup: None,
+                events: None,
+                report: None,
+                listener: None,
+                fault: None,
+                clean_again: None,
+            });
         }
         self.slot_take(id, slot);
         self.unit_perform(id, Some(action));
@@ -122,63 +113,56 @@ impl Init {
 
     /// A container of the kernel command line: kept when it fails, tried again by its policy.
     pub(super) fn define(&mut self, spec: Spec<'_>) {
-        let care = care_of(spec, false);
-        let mut words: String<300> = String::new();
-        let name = crate::format::text::Plain(spec.name().to_bytes());
-        match self.unit_accept(spec, care, 1, [None, None]) {
-            Ok(_) => {
-                let _ = ufmt::uwrite!(words, "Pouch: {} starting", name);
-                log::info!("{}", words.as_str());
-            }
-            Err(refusal) => {
-                let why = match refusal {
-                    Refusal::Exists => "already exists",
-                    Refusal::SlotHeld { .. } => "its slot is held by another",
-                    Refusal::TableFull => "cannot create more containers",
-                    _ => "cannot be started",
-                };
-                let _ = ufmt::uwrite!(words, "Pouch: {}: {}", name, why);
-                log::error!("{}", words.as_str());
-                self.tell_console(&words);
-            }
-        }
+        let mut words = Words::new("Pouch: ");
+        words.plain(spec.name().to_bytes());
+        let why = match self.unit_accept(spec, care_of(spec, false), 1, [None, None]) {
+            Ok(_) => return words.add(" starting").log(Level::Info),
+            Err(Refusal::Exists) => ": already exists",
+            Err(Refusal::SlotHeld { .. }) => ": its slot is held by another",
+            Err(Refusal::TableFull) => ": cannot create more containers",
+            Err(_) => ": cannot be started",
+        };
+        words.add(why).log(Level::Error);
+        self.tell_console(words.as_str());
     }
 
     /// The slot is the container's until it ended for good.
+    #[inline(never)]
     fn slot_take(&mut self, id: UnitId, slot: Option<u8>) {
-        let Some(record) = self.t.unit_mut(id) else {
-            return;
-        };
-        record.slot = slot;
-        let session = record.session;
-        let mut label: String<{ crate::format::name::NAME_MAX }> = String::new();
-        let _ = label.push_str(slot.and_then(slot_name).unwrap_or(&record.name));
-        let Some(session) = session else { return };
-        if let Some(record) = self.t.session_mut(session) {
-            record.label = label;
+        if let Some(record) = self.t.unit_mut(id) {
+            record.slot = slot;
         }
-        if let Some(slot) = slot {
+        self.unit_label(id);
+        if let (Some(slot), Some(session)) = (slot, self.t.unit_session(id)) {
             let actions = self.t.board.slot_taken(slot, session);
             self.board_perform(&actions);
         }
     }
 
+    #[inline(never)]
     fn slot_free(&mut self, id: UnitId) {
-        let Some(record) = self.t.unit_mut(id) else {
-            return;
-        };
-        let name = record.name.clone();
-        let session = record.session;
-        if let Some(slot) = record.slot.take() {
+        if let Some(record) = self.t.unit_mut(id)
+            && let Some(slot) = record.slot.take()
+        {
             self.t.board.slot_freed(slot);
         }
-        // Without a slot it is reached by its name.
-        if let Some(record) = session.and_then(|s| self.t.session_mut(s)) {
-            record.label = name;
+        self.unit_label(id);
+    }
+
+    /// People call its session by its slot; without one, by its name.
+    fn unit_label(&mut self, id: UnitId) {
+        let Some(record) = self.t.unit(id) else {
+            return;
+        };
+        let label = Words::new(record.slot.and_then(slot_name).unwrap_or(&record.name));
+        if let Some(session) = record.session.and_then(|s| self.t.session_mut(s)) {
+            session.label.clear();
+            let _ = session.label.push_str(label.as_str());
         }
     }
 
     /// Something happened to a container: its life decides.
+    #[inline(never)]
     pub(super) fn unit_event(&mut self, id: UnitId, event: Event) {
         let now = time::now_ms();
         let Some(record) = self.t.unit_mut(id) else {
@@ -189,6 +173,7 @@ impl Init {
         self.unit_file(id);
     }
 
+    #[inline(never)]
     fn unit_perform(&mut self, id: UnitId, action: Option<Action>) {
         match action {
             None => {}
@@ -201,188 +186,13 @@ impl Init {
         }
     }
 
-    fn unit_launch(&mut self, id: UnitId) {
-        if self.t.definitions_wait {
-            return; // the modules first: whoever ends that wait launches it
-        }
-        if let Some(record) = self.t.unit_mut(id) {
-            record.fault = None;
-        }
-        if let Err((step, errno, object)) = self.unit_try(id) {
-            if let Some(record) = self.t.unit_mut(id) {
-                let object = object.as_deref().unwrap_or(&record.name);
-                let fault = Fault {
-                    step,
-                    errno: errno.raw_os_error() as u16,
-                    object: object.as_bytes(),
-                };
-                record.fault = Some(Kept::of(fault));
-            }
-            self.unit_event(id, Event::NotLaunched);
-        }
-        self.unit_file(id);
-    }
-
-    fn unit_try(&mut self, id: UnitId) -> Result<(), Unable> {
-        let unable = |step| move |e| (step, e, None);
-        let record = self.t.unit(id).ok_or((Step::Clone, Errno::NOENT, None))?;
-        let session = record.session.ok_or((Step::Clone, Errno::NOENT, None))?;
-        let path = cgroup::path(&record.name);
-        let cgroup_path = CStr::from_bytes_with_nul(path.as_bytes()).unwrap_or(c"");
-        let tty = self.spec_of(id).map_or(TTY_AUTO, Spec::tty);
-        let output = if tty == TTY_NONE {
-            Some(self.session_pipe(session).map_err(unable(Step::Terminal))?)
-        } else {
-            self.session_open(session).map_err(unable(Step::Terminal))?;
-            None
-        };
-        if self.t.config.cgroups {
-            let name = self.spec_of(id).map_or(c"", Spec::name);
-            let (folder, events) = cgroup::make(name)
-                .map_err(|e| (Step::CgroupMake, e, text(cgroup_path.to_bytes())))?;
-            let _ = watch(
-                &self.epoll,
-                events.as_fd(),
-                Token::Cgroup,
-                id,
-                EventFlags::PRI,
-            );
-            if let Some(record) = self.t.unit_mut(id) {
-                (record.cgroup, record.events) = (Some(folder), Some(events));
-            }
-            self.unit_limits(id)?;
-        }
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-            .map_err(unable(Step::Socket))?;
-        let (report, writing) =
-            pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(unable(Step::Clone))?;
-        let made = self
-            .unit_clone(id, cgroup_path, &listener, &writing, output.as_ref())
-            .map_err(unable(Step::Clone))?;
-        let _ = watch(
-            &self.epoll,
-            report.as_fd(),
-            Token::Report,
-            id,
-            EventFlags::IN,
-        );
-        if let Some(record) = self.t.unit_mut(id) {
-            (record.pid, record.pidfd) = (made.0, Some(made.1));
-            (record.report, record.listener) = (Some(report), Some(listener));
-        }
-        Ok(())
-    }
-
-    /// The cgroup's files, while it is still empty: a limit below what runs would kill at once.
-    fn unit_limits(&mut self, id: UnitId) -> Result<(), Unable> {
-        let (Some(spec), Some(record)) = (self.spec_of(id), self.t.unit(id)) else {
-            return Ok(());
-        };
-        let Some(folder) = &record.cgroup else {
-            return Ok(());
-        };
-        for (file, value) in spec.cgroup() {
-            cgroup::write(folder.as_fd(), file, value.to_bytes())
-                .map_err(|e| (Step::CgroupWrite, e, text(file.to_bytes())))?;
-        }
-        Ok(())
-    }
-
-    fn unit_clone(
-        &self,
-        id: UnitId,
-        cgroup_path: &CStr,
-        listener: &OwnedFd,
-        report: &OwnedFd,
-        output: Option<&OwnedFd>,
-    ) -> Result<(i32, OwnedFd), Errno> {
-        let spec = self.spec_of(id).ok_or(Errno::NOENT)?;
-        let record = self.t.unit(id).ok_or(Errno::NOENT)?;
-        let session = record
-            .session
-            .and_then(|s| self.t.session(s))
-            .ok_or(Errno::NOENT)?;
-        let mut room: String<32> = String::new();
-        let _ = ufmt::uwrite!(room, "/dev/pts/{}\0", session.pts.unwrap_or(0));
-        let path = CStr::from_bytes_with_nul(room.as_bytes()).unwrap_or(c"");
-        let stdio = match (output, &session.slave) {
-            (Some(output), _) => Stdio::Pipe {
-                output: output.as_fd(),
-            },
-            (None, Some(slave)) => Stdio::Terminal {
-                slave: slave.as_fd(),
-                path,
-            },
-            (None, None) => return Err(Errno::NOENT),
-        };
-        // A slot with a VT of its own is the kernel's terminal; any other end is a wire.
-        let vt = record.slot.is_some_and(|s| {
-            self.t
-                .lines
-                .iter()
-                .flatten()
-                .any(|l| l.slot == Some(s) && l.vt)
-        });
-        jail::launch(&Plan {
-            spec,
-            cgroup: record.cgroup.as_ref().map(AsFd::as_fd),
-            cgroup_path,
-            stdio,
-            report: report.as_fd(),
-            listener: listener.as_fd(),
-            binary: self.binary.as_fd(),
-            term: shells::term(vt),
-        })
-    }
-
-    /// Its launch was heard of.
-    pub(super) fn report_ready(&mut self, id: UnitId) {
-        let mut room = [0; OBJECT_MAX + 8];
-        let Some(record) = self.t.unit_mut(id) else {
-            return;
-        };
-        let Some(report) = &record.report else { return };
-        let event = match jail::read_report(report, &mut room) {
-            Report::Pending => return,
-            Report::Execed => Event::Execed,
-            Report::Fault(fault) => {
-                record.fault = Some(Kept::of(fault));
-                Event::LaunchFailed
-            }
-        };
-        record.report = None;
-        self.unit_event(id, event);
-        if event == Event::Execed {
-            self.unit_started(id);
-        }
-    }
-
-    fn unit_started(&mut self, id: UnitId) {
-        let Some(record) = self.t.unit(id) else {
-            return;
-        };
-        log::info!("{}: started, pid {}", record.name.as_str(), record.pid);
-        if let Some(listener) = &record.listener {
-            // It is bound and listening by now: the child did that before execve.
-            let _ = watch(
-                &self.epoll,
-                listener.as_fd(),
-                Token::Listener,
-                id,
-                EventFlags::IN,
-            );
-        }
-        self.tell_started(id);
-    }
-
     /// TERM to its init, thawed first; one that has no handler for it would only ignore it.
     fn unit_term(&mut self, id: UnitId) {
         let Some(record) = self.t.unit(id) else {
             return;
         };
         if let Some(folder) = &record.cgroup {
-            let _ = cgroup::write(folder.as_fd(), c"cgroup.freeze", b"0");
+            let _ = cgroup::write(folder, c"cgroup.freeze", b"0");
         }
         let heard = record
             .pidfd
@@ -399,7 +209,7 @@ impl Init {
             return;
         };
         if let Some(folder) = &record.cgroup {
-            let _ = cgroup::kill(folder.as_fd());
+            let _ = cgroup::write(folder, c"cgroup.kill", b"1");
         }
         // The init too by itself: without a cgroup, or with a kernel that has no cgroup.kill, its PID namespace dies with it.
         if let Some(pidfd) = &record.pidfd {
@@ -409,6 +219,7 @@ impl Init {
     }
 
     /// cgroup.events changed (or it is asked for): is it empty?
+    #[inline(never)]
     pub(super) fn cgroup_ready(&mut self, id: UnitId) {
         let Some(record) = self.t.unit(id) else {
             return;
@@ -430,7 +241,7 @@ impl Init {
             return;
         };
         record.pid = 0;
-        record.pidfd = None;
+        files::close(&mut record.pidfd);
         self.unit_event(id, Event::InitEnded(ended));
         self.cgroup_ready(id);
     }
@@ -440,17 +251,25 @@ impl Init {
         let Some(record) = self.t.unit_mut(id) else {
             return;
         };
-        record.owners = [None, None];
+        record.owners.iter_mut().for_each(files::close);
         self.unit_event(id, Event::OwnerGone);
     }
 
     /// Lets go what it held. All its processes are gone.
+    #[inline(never)]
     fn unit_clean(&mut self, id: UnitId) {
         let Some(record) = self.t.unit_mut(id) else {
             return;
         };
-        (record.report, record.listener, record.events) = (None, None, None);
-        let made = record.cgroup.take().is_some() || record.clean_again.is_some();
+        let made = record.cgroup.is_some() || record.clean_again.is_some();
+        for fd in [
+            &mut record.report,
+            &mut record.listener,
+            &mut record.events,
+            &mut record.cgroup,
+        ] {
+            files::close(fd);
+        }
         record.clean_again = None;
         let removed = match self.spec_of(id) {
             Some(spec) if made => cgroup::remove(spec.name()),
@@ -463,21 +282,21 @@ impl Init {
             }
             return;
         }
-        let mut epitaph: String<200> = String::new();
         if let Some(record) = self.t.unit(id) {
+            let mut epitaph = Words::new("Pouch: ");
+            epitaph.add(&record.name);
             match (&record.fault, record.life.ended()) {
-                (Some(kept), _) => {
-                    let _ =
-                        ufmt::uwrite!(epitaph, "Pouch: {}: {}", record.name.as_str(), kept.fault());
+                (Some(kept), _) => epitaph.add(": ").fault(&kept.fault()),
+                (None, Some(ended)) => epitaph.add(" ").ended(ended),
+                (None, None) => {
+                    epitaph = Words::new("");
+                    &mut epitaph
                 }
-                (None, Some(ended)) => {
-                    let _ = ufmt::uwrite!(epitaph, "Pouch: {} {}", record.name.as_str(), ended);
-                }
-                (None, None) => {}
-            }
-            log::info!("{}", epitaph.get(7..).unwrap_or_default());
-            if let Some(session) = record.session {
-                self.session_end(session, &epitaph);
+            };
+            let session = record.session;
+            super::log::note(Level::Info, epitaph.as_str().get(7..).unwrap_or_default());
+            if let Some(session) = session {
+                self.session_end(session, epitaph.as_str());
             }
         }
         self.unit_event(id, Event::Cleaned);
@@ -490,10 +309,13 @@ impl Init {
             Some(State::Waiting { until }) => {
                 let wait = until.saturating_sub(time::now_ms());
                 if let Some(record) = self.t.unit(id) {
-                    log::info!("{}: starts again in {wait} ms", record.name.as_str());
+                    let mut words = Words::new(&record.name);
+                    words.add(": starts again in ").num(wait).add(" ms");
+                    words.log(Level::Info);
                 }
                 // The slot is kept, and with it the idle line.
-                self.slot_show_again(id);
+                let slot = self.t.unit(id).and_then(|u| u.slot);
+                self.slot_take(id, slot);
             }
             _ => {}
         }
@@ -502,26 +324,17 @@ impl Init {
         self.ending_check();
     }
 
-    /// Its session ended for the lines, but the slot stays its own.
-    fn slot_show_again(&mut self, id: UnitId) {
-        let slot = self.t.unit(id).and_then(|u| u.slot);
-        self.slot_take(id, slot);
-    }
-
     /// It is no more.
     fn unit_forget(&mut self, id: UnitId) {
         self.slot_free(id);
         self.tell_forgotten(id);
-        let mut path: String<96> = String::new();
-        let session = self.t.unit(id).and_then(|u| u.session);
+        let session = self.t.unit_session(id);
         if let Some(record) = self.t.unit(id) {
-            file_path(&record.name, &mut path);
-            log::info!("{}: destroyed", record.name.as_str());
+            let _ = rustix::fs::unlink(file_path(&record.name).path());
+            let mut words = Words::new(&record.name);
+            words.add(": destroyed").log(Level::Info);
         }
-        let _ = rustix::fs::unlink(path.as_str());
-        if let Some(place) = self.t.units.get_mut(usize::from(id)) {
-            *place = None;
-        }
+        vacate(&mut self.t.units, id);
         if let Some(session) = session {
             self.session_release(session, time::now_ms());
         }
@@ -529,14 +342,9 @@ impl Init {
     }
 
     /// `restart`: an ended one retakes its slot first.
-    pub(super) fn unit_restart(&mut self, id: UnitId) -> Result<(), Refusal<'_>> {
-        let over = self.t.unit(id).is_some_and(|u| u.life.is_over());
-        if over {
-            let wanted = self.spec_of(id).map_or(TTY_AUTO, Spec::tty);
-            if self.slot_for(wanted).is_err() {
-                return self.slot_for(wanted).map(drop);
-            }
-            let slot = self.slot_for(wanted).unwrap_or(None);
+    pub(super) fn unit_restart(&mut self, id: UnitId) -> Result<(), Refusal<'static>> {
+        if self.t.unit(id).is_some_and(|u| u.life.is_over()) {
+            let slot = self.slot_for(self.spec_of(id).map_or(TTY_AUTO, Spec::tty))?;
             self.slot_take(id, slot);
         }
         self.unit_event(id, Event::Restart);
@@ -544,12 +352,13 @@ impl Init {
     }
 
     /// What `list` and `info` show of it.
+    #[inline(never)]
     pub(super) fn unit_view(&self, id: UnitId, now: u64) -> Option<message::Unit<'_>> {
         let record = self.t.unit(id)?;
         let spec = self.spec_of(id)?;
         let mut room = [0u8; 32];
         let memory = record.cgroup.as_ref().and_then(|c| {
-            let text = cgroup::read(c.as_fd(), c"memory.current", &mut room).ok()?;
+            let text = cgroup::read(c, c"memory.current", &mut room).ok()?;
             crate::format::number::u64(text.trim_ascii())
         });
         Some(message::Unit {
@@ -567,7 +376,7 @@ impl Init {
                 State::Waiting { .. } => Seen::Waiting,
             },
             slot: record.slot,
-            pid: u32::try_from(record.pid).unwrap_or(0),
+            pid: record.pid as u32,
             ppid: record.ppid,
             age_ms: now.saturating_sub(record.life.since()),
             memory,
@@ -578,6 +387,7 @@ impl Init {
     }
 
     /// Writes /run/pouch/cont_NAME anew, whole or not at all.
+    #[inline(never)]
     pub(super) fn unit_file(&self, id: UnitId) {
         let Some(view) = self.unit_view(id, 0) else {
             return;
@@ -585,38 +395,31 @@ impl Init {
         let Some(record) = self.t.unit(id) else {
             return;
         };
-        let (mut path, mut text): (String<96>, String<800>) = (String::new(), String::new());
-        file_path(&record.name, &mut path);
-        let _ = ufmt::uwrite!(text, "{}", crate::format::unit::File(view));
+        let mut text = Words::new("");
+        text.unit(view);
+        let mut path = file_path(&record.name);
+        let path = path.path();
         let write = || -> Result<(), Errno> {
-            use rustix::fs::{Mode, OFlags};
-            let flags = OFlags::CREATE
-                | OFlags::TRUNC
-                | OFlags::WRONLY
-                | OFlags::CLOEXEC
-                | OFlags::NOFOLLOW;
-            let fd = rustix::fs::open(c"/run/pouch/.new", flags, Mode::from_raw_mode(0o600))?;
-            rustix::io::write(&fd, text.as_bytes())?;
-            rustix::fs::rename(c"/run/pouch/.new", path.as_str())
+            let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::NOFOLLOW;
+            let fd = files::open(c"/run/pouch/.new", flags)?;
+            files::write(&fd, text.as_str().as_bytes())?;
+            rustix::fs::rename(c"/run/pouch/.new", path)
         };
         if let Err(e) = write() {
-            log::warn!(
-                "unable to write {}: error {}",
-                path.as_str(),
-                e.raw_os_error()
-            );
+            let mut words = Words::new("unable to write /run/pouch/cont_");
+            words.add(&record.name).errno(e).log(Level::Warn);
         }
     }
 
     /// Containers whose time has come.
     pub(super) fn units_due(&mut self, now: u64) {
-        for id in taken(&self.t.units) {
+        for id in 0..UNITS as UnitId {
             let Some(record) = self.t.unit(id) else {
                 continue;
             };
-            if record.clean_again.is_some_and(|at| now >= at) {
+            if is_due(record.clean_again, now) {
                 self.unit_clean(id);
-            } else if record.life.deadline().is_some_and(|at| now >= at) {
+            } else if is_due(record.life.deadline(), now) {
                 self.unit_event(id, Event::Tick);
                 self.cgroup_ready(id);
             }
@@ -624,24 +427,19 @@ impl Init {
     }
 
     /// When [`Init::units_due`] has something to do.
-    pub(super) fn units_deadline(&self) -> Option<u64> {
-        self.t
-            .units
-            .iter()
-            .flatten()
-            .filter_map(|u| {
-                [u.life.deadline(), u.clean_again]
-                    .into_iter()
-                    .flatten()
-                    .min()
-            })
-            .min()
+    pub(super) fn units_deadline(&self, soonest: &mut u64) {
+        for id in 0..UNITS as UnitId {
+            if let Some(record) = self.t.unit(id) {
+                sooner(soonest, record.life.deadline());
+                sooner(soonest, record.clean_again);
+            }
+        }
     }
 
     /// The modules are there: what waited for them is launched.
     pub(super) fn units_launch_waiting(&mut self) {
         self.t.definitions_wait = false;
-        for id in taken(&self.t.units) {
+        for id in 0..UNITS as UnitId {
             let waits = self
                 .t
                 .unit(id)
@@ -670,30 +468,22 @@ pub(super) fn slot_name(slot: u8) -> Option<&'static str> {
         .copied()
 }
 
-fn file_path(name: &str, path: &mut String<96>) {
-    let _ = ufmt::uwrite!(path, "/run/pouch/cont_{}", name);
-}
-
-fn text(bytes: &[u8]) -> Option<String<OBJECT_MAX>> {
-    let mut text = String::new();
-    text.push_str(core::str::from_utf8(bytes).ok()?).ok()?;
-    Some(text)
+/// Where its state stands for programs to read.
+fn file_path(name: &str) -> Words {
+    let mut path = Words::new("/run/pouch/cont_");
+    path.add(name);
+    path
 }
 
 /// Whether the process has a handler for TERM: SigCgt of proc_pid_status(5). Init of a PID namespace ignores the rest.
 fn hears_term(pid: i32) -> bool {
-    const TERM_BIT: u8 = 15 - 1;
-    let (mut path, mut room): (String<32>, _) = (String::new(), [0u8; 2048]);
-    let _ = ufmt::uwrite!(path, "/proc/{}/status\0", pid);
-    let status = CStr::from_bytes_with_nul(path.as_bytes())
-        .ok()
-        .and_then(|p| boot::read_file(p, &mut room).ok());
-    let line = status.and_then(|s| {
-        s.split(|b| *b == b'\n')
-            .find_map(|l| l.strip_prefix(b"SigCgt:"))
-    });
+    const TERM_BIT: usize = 15 - 1;
+    let mut room = [0u8; 2048];
+    let status = files::read_proc(pid, "/status", &mut room);
+    let caught = files::line_of(status, b"SigCgt:").unwrap_or_default();
     // Sixteen hexadecimal digits, the lowest signals last: TERM's bit is in the fourth from the end.
-    let digit = line.and_then(|l| l.trim_ascii().iter().rev().nth(usize::from(TERM_BIT / 4)));
+    let digits = caught.trim_ascii();
+    let digit = digits.get(digits.len().wrapping_sub(TERM_BIT / 4 + 1));
     digit
         .and_then(|d| (*d as char).to_digit(16))
         .is_some_and(|d| d & (1 << (TERM_BIT % 4)) != 0)

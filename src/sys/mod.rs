@@ -12,6 +12,7 @@ pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod stdio;
+pub mod terminal;
 pub mod time;
 
 use linux_raw_sys::general as nr;
