@@ -8,8 +8,15 @@
 # POUCH_ROUTE=rustup or debian settles it by hand. Each route has a target folder of its own: they would throw
 # away each other's work.
 
-# A fixed address, since nobody relocates PID 1; no unwind tables, since nobody unwinds it.
-FLAGS="-C relocation-model=static -C force-unwind-tables=no"
+# No unwind tables, since nobody unwinds PID 1. (scripts/link.rs puts it at a fixed address.)
+FLAGS="-C force-unwind-tables=no"
+# What a processor's code gets smaller by.
+processor_flags() {
+    case $1 in
+        # Thumb instructions have two bytes or four, ARM's have four: a third of the binary.
+        armv7*) echo "-C target-feature=+thumb-mode" ;;
+    esac
+}
 
 rustup_has() {
     local libdir
@@ -63,7 +70,7 @@ install_core() {
 # build_program BOARD NAME: builds `pouch` or `probe`; the path of the result is in BUILT.
 # With UNSTRIPPED=1 symbols are kept, in a target folder of its own: the gates of .ci/run read them.
 build_program() {
-    local board=$1 name=$2 triple folder arguments=() sysroot linker
+    local board=$1 name=$2 triple folder arguments=() sysroot linker flags
     triple=$(board_key "$board" target)
     choose_route "$triple"
     folder=$ROOT/target/${UNSTRIPPED:+unstripped-}$ROUTE
@@ -77,15 +84,17 @@ build_program() {
     sysroot=$(rustc --print sysroot </dev/null)
     linker=$(echo "$sysroot"/lib/rustlib/*/bin/rust-lld)
     if [ "$ROUTE" = rustup ]; then
-        local flags=$FLAGS
+        flags=$FLAGS
         # The machine's own cc links for the machine's own processor alone.
         native "$triple" || flags="$flags --cfg pouch_mem -C linker=$linker -C linker-flavor=ld.lld"
         CARGO_TARGET_DIR=$folder RUSTFLAGS=$flags cargo build --quiet --release --target "$triple" "${arguments[@]}" </dev/null >&2
     else
+        flags="$FLAGS"
+        [ "$name" != pouch ] || flags="$flags $(processor_flags "$triple")"
         [ -x "$linker" ] || die "the rustup toolchain has no rust-lld in $sysroot"
         CARGO_TARGET_DIR=$folder RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-            RUSTFLAGS="$FLAGS -C linker=$linker -C linker-flavor=ld.lld" \
-            cargo build --quiet -Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem \
+            RUSTFLAGS="$flags -C linker=$linker -C linker-flavor=ld.lld" \
+            cargo build --quiet -Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem,optimize_for_size \
             --release --target "$triple" "${arguments[@]}" </dev/null >&2
     fi || die "$name does not build for $triple"
     BUILT=$folder/$triple/release/$name

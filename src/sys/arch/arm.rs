@@ -10,9 +10,11 @@ use core::arch::{asm, naked_asm};
 pub unsafe fn syscall6(number: usize, a: [usize; 6]) -> isize {
     let [a0, a1, a2, a3, a4, a5] = a;
     let ret: isize;
-    // SAFETY: the caller answers for the arguments; svc changes r0 alone.
+    // In Thumb code r7 is the frame pointer and no operand, so it is put away and back.
+    // SAFETY: the caller answers for the arguments; svc changes r0 alone, and r7 is as before.
     unsafe {
-        asm!("svc 0", in("r7") number, inlateout("r0") a0 as isize => ret,
+        asm!("mov {kept}, r7", "mov r7, {number}", "svc 0", "mov r7, {kept}",
+            kept = out(reg) _, number = in(reg) number, inlateout("r0") a0 as isize => ret,
             in("r1") a1, in("r2") a2, in("r3") a3, in("r4") a4, in("r5") a5, options(nostack));
     }
     ret
