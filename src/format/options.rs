@@ -179,7 +179,8 @@ fn environment(spec: &mut SpecBuf, value: &[u8]) -> Result<(), Reason> {
     if key.is_empty() || rest.is_none() {
         return Err(Reason::Environment);
     }
-    spec.retain(&|r| r.tag != Tag::Env || cut(r.bytes, b'=').0 != key);
+    let with_its_sign = value.get(..=key.len()).unwrap_or_default();
+    spec.remove_like(Tag::Env, with_its_sign);
     Ok(spec.push_str(Tag::Env, value)?)
 }
 

@@ -56,50 +56,40 @@ pub enum Tag {
 
 impl Tag {
     fn from_number(number: u8) -> Option<Tag> {
-        const TAGS: [Tag; 16] = [
-            Tag::Name,
-            Tag::Root,
-            Tag::Image,
-            Tag::Tty,
-            Tag::Arg,
-            Tag::Env,
-            Tag::Hostname,
-            Tag::User,
-            Tag::Cwd,
-            Tag::Flags,
-            Tag::Namespaces,
-            Tag::Capabilities,
-            Tag::Mount,
-            Tag::Cgroup,
-            Tag::Restart,
-            Tag::StopTimeout,
-        ];
-        TAGS.get(usize::from(number).checked_sub(1)?).copied()
+        TAGS.get(usize::from(number).checked_sub(1)?).map(|t| t.0)
     }
 
-    /// How many NUL-ended strings the record holds; 0 for one of fixed size.
-    fn strings(self) -> usize {
-        match self {
-            Tag::Name | Tag::Root | Tag::Image | Tag::Arg | Tag::Env | Tag::Hostname | Tag::Cwd => {
-                1
-            }
-            Tag::Cgroup => 2,
-            Tag::Mount => 4,
-            _ => 0,
-        }
-    }
-
-    /// The record's length where it is fixed.
-    fn size(self) -> usize {
-        match self {
-            Tag::Tty => 1,
-            Tag::Flags | Tag::Namespaces | Tag::StopTimeout => 4,
-            Tag::Restart => 5,
-            Tag::User | Tag::Capabilities => 8,
-            _ => 0,
-        }
+    /// How many NUL-ended strings the record holds, and its length where it holds none.
+    fn shape(self) -> (usize, usize) {
+        let at = usize::from(self as u8 - 1); // numbers begin at 1
+        TAGS.get(at)
+            .map_or((0, 0), |t| (usize::from(t.1), usize::from(t.2)))
     }
 }
+
+/// Every tag by its number: how many strings its record holds, or its length.
+const TAGS: [(Tag, u8, u8); 16] = [
+    (Tag::Name, 1, 0),
+    (Tag::Root, 1, 0),
+    (Tag::Image, 1, 0),
+    (Tag::Tty, 0, 1),
+    (Tag::Arg, 1, 0),
+    (Tag::Env, 1, 0),
+    (Tag::Hostname, 1, 0),
+    (Tag::User, 0, 8),
+    (Tag::Cwd, 1, 0),
+    (Tag::Flags, 0, 4),
+    (Tag::Namespaces, 0, 4),
+    (Tag::Capabilities, 0, 8),
+    (Tag::Mount, 4, 0),
+    (Tag::Cgroup, 2, 0),
+    (Tag::Restart, 0, 5),
+    (Tag::StopTimeout, 0, 4),
+];
+
+/// Those that may stand in a spec more than once, a bit each.
+const REPEATS: u32 =
+    1 << Tag::Arg as u8 | 1 << Tag::Env as u8 | 1 << Tag::Mount as u8 | 1 << Tag::Cgroup as u8;
 
 /// `--tty auto`: the first free of tty1, tty2, tty3, tty0, else a session without slot.
 pub const TTY_AUTO: u8 = 0xff;
@@ -176,30 +166,35 @@ impl SpecBuf {
 
     /// Adds a record of fixed size. `Err` when the spec is full.
     pub fn push(&mut self, tag: Tag, payload: &[u8]) -> Result<(), BadSpec> {
-        let len = u16::try_from(payload.len()).map_err(|_| BadSpec::TooLong)?;
-        if self.bytes.len() + 3 + payload.len() > SPEC_MAX {
+        self.head(tag, payload.len())?;
+        let _ = self.bytes.extend_from_slice(payload);
+        Ok(())
+    }
+
+    /// Begins a record for which there is room.
+    #[inline(never)]
+    fn head(&mut self, tag: Tag, len: usize) -> Result<(), BadSpec> {
+        if self.bytes.len() + 3 + len > SPEC_MAX {
             return Err(BadSpec::TooLong);
         }
-        let [low, high] = len.to_le_bytes();
-        let _ = self.bytes.extend_from_slice(&[tag as u8, low, high]);
-        let _ = self.bytes.extend_from_slice(payload);
+        for byte in [tag as u8, len as u8, (len >> 8) as u8] {
+            let _ = self.bytes.push(byte);
+        }
         Ok(())
     }
 
     /// Adds a record of strings, each given its NUL; a NUL inside is refused.
     pub fn push_strings(&mut self, tag: Tag, strings: &[&[u8]]) -> Result<(), BadSpec> {
-        let total: usize = strings.iter().map(|s| s.len() + 1).sum();
-        let len = u16::try_from(total).map_err(|_| BadSpec::TooLong)?;
-        if self.bytes.len() + 3 + total > SPEC_MAX {
-            return Err(BadSpec::TooLong);
+        let mut total = 0;
+        for string in strings {
+            if string.contains(&0) {
+                return Err(BadSpec::Malformed);
+            }
+            total += string.len() + 1;
         }
-        if strings.iter().any(|s| s.contains(&0)) {
-            return Err(BadSpec::Malformed);
-        }
-        let [low, high] = len.to_le_bytes();
-        let _ = self.bytes.extend_from_slice(&[tag as u8, low, high]);
-        for s in strings {
-            let _ = self.bytes.extend_from_slice(s);
+        self.head(tag, total)?;
+        for string in strings {
+            let _ = self.bytes.extend_from_slice(string);
             let _ = self.bytes.push(0);
         }
         Ok(())
@@ -210,21 +205,29 @@ impl SpecBuf {
         self.push_strings(tag, &[string])
     }
 
-    /// Takes out every record that `keep` does not want.
-    pub fn retain(&mut self, keep: &dyn Fn(Record<'_>) -> bool) {
-        let mut kept: Vec<u8, SPEC_MAX> = Vec::new();
-        for record in self.view().records().filter(|r| keep(*r)) {
-            // What is kept was there before, so it fits.
-            let [low, high] = u16::try_from(record.bytes.len()).unwrap_or(0).to_le_bytes();
-            let _ = kept.extend_from_slice(&[record.tag as u8, low, high]);
-            let _ = kept.extend_from_slice(record.bytes);
+    /// Takes out every record of that tag whose bytes begin like this.
+    #[inline(never)]
+    pub fn remove_like(&mut self, tag: Tag, start: &[u8]) {
+        let mut at = 0;
+        while let Some(record) = (Records {
+            rest: self.bytes.get(at..).unwrap_or_default(),
+        })
+        .next()
+        {
+            let end = at + 3 + record.bytes.len();
+            if record.tag == tag && record.bytes.starts_with(start) {
+                // What follows moves up.
+                self.bytes.copy_within(end.., at);
+                self.bytes.truncate(self.bytes.len() - (end - at));
+            } else {
+                at = end;
+            }
         }
-        self.bytes = kept;
     }
 
     /// Takes out every record of that tag, so that a later option replaces an earlier one.
     pub fn remove(&mut self, tag: Tag) {
-        self.retain(&|record| record.tag != tag);
+        self.remove_like(tag, b"");
     }
 
     /// Replaces the record of that tag.
@@ -236,7 +239,7 @@ impl SpecBuf {
     /// Replaces the record of that tag, which is of fixed size, by the number's low bytes.
     pub fn set_number(&mut self, tag: Tag, number: u64) -> Result<(), BadSpec> {
         let bytes = number.to_le_bytes();
-        self.set(tag, bytes.get(..tag.size()).unwrap_or_default())
+        self.set(tag, bytes.get(..tag.shape().1).unwrap_or_default())
     }
 
     /// Replaces the string of that tag.
@@ -261,15 +264,6 @@ pub struct Record<'a> {
     pub bytes: &'a [u8],
 }
 
-impl<'a> Record<'a> {
-    /// Its strings, in order.
-    pub fn strings(self) -> impl Iterator<Item = &'a CStr> {
-        self.bytes
-            .split_inclusive(|b| *b == 0)
-            .filter_map(|s| CStr::from_bytes_with_nul(s).ok())
-    }
-}
-
 /// The records of a spec, in order; stops at the first that is cut or unknown.
 #[derive(Clone)]
 pub struct Records<'a> {
@@ -279,6 +273,7 @@ pub struct Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
+    #[inline(never)]
     fn next(&mut self) -> Option<Record<'a>> {
         let ([tag, low, high], rest) = self.rest.split_first_chunk()?;
         let tag = Tag::from_number(*tag)?;
@@ -286,6 +281,32 @@ impl<'a> Iterator for Records<'a> {
             rest.split_at_checked(usize::from(u16::from_le_bytes([*low, *high])))?;
         self.rest = rest;
         Some(Record { tag, bytes })
+    }
+}
+
+/// The strings of one tag, in order, whichever record they are in.
+#[derive(Clone)]
+pub struct Strings<'a> {
+    tag: Tag,
+    records: Records<'a>,
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a CStr;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a CStr> {
+        while self.rest.is_empty() {
+            let record = self.records.next()?;
+            if record.tag == self.tag {
+                self.rest = record.bytes;
+            }
+        }
+        let end = self.rest.iter().position(|b| *b == 0)?;
+        let (string, rest) = self.rest.split_at_checked(end + 1)?;
+        self.rest = rest;
+        CStr::from_bytes_with_nul(string).ok()
     }
 }
 
@@ -320,17 +341,15 @@ impl<'a> Spec<'a> {
         let spec = Spec { bytes };
         let mut records = spec.records();
         let (mut args, mut envs, mut seen) = (0, 0, 0u32);
-        for record in records.by_ref() {
-            let strings = record.tag.strings();
-            let good = if strings == 0 {
-                record.bytes.len() == record.tag.size()
-            } else {
-                record.bytes.last() == Some(&0)
-                    && record.bytes.iter().filter(|b| **b == 0).count() == strings
+        while let Some(record) = records.next() {
+            let (strings, size) = record.tag.shape();
+            let nuls = record.bytes.iter().filter(|b| **b == 0).count();
+            let good = match strings {
+                0 => record.bytes.len() == size,
+                _ => record.bytes.last() == Some(&0) && nuls == strings,
             };
             let bit = 1u32 << (record.tag as u8);
-            let repeats = matches!(record.tag, Tag::Arg | Tag::Env | Tag::Mount | Tag::Cgroup);
-            if !good || (!repeats && seen & bit != 0) {
+            if !good || seen & bit & !REPEATS != 0 {
                 return Err(BadSpec::Malformed);
             }
             seen |= bit;
@@ -360,10 +379,12 @@ impl<'a> Spec<'a> {
     }
 
     /// The strings of one tag, in order.
-    pub fn all(self, tag: Tag) -> impl Iterator<Item = &'a CStr> {
-        self.records()
-            .filter(move |r| r.tag == tag)
-            .flat_map(Record::strings)
+    pub fn all(self, tag: Tag) -> Strings<'a> {
+        Strings {
+            tag,
+            records: self.records(),
+            rest: b"",
+        }
     }
 
     /// The first string of one tag.
@@ -371,10 +392,12 @@ impl<'a> Spec<'a> {
         self.all(tag).next()
     }
 
-    fn fixed<const N: usize>(self, tag: Tag) -> Option<[u8; N]> {
-        self.records()
-            .find(|r| r.tag == tag)
-            .and_then(|r| r.bytes.try_into().ok())
+    /// The bytes of a record of fixed size, as one number.
+    #[inline(never)]
+    fn number(self, tag: Tag) -> Option<u64> {
+        let record = self.records().find(|r| r.tag == tag)?;
+        let bytes = record.bytes.iter().rev();
+        Some(bytes.fold(0, |sum, b| sum << 8 | u64::from(*b)))
     }
 
     /// The container's name.
@@ -384,72 +407,62 @@ impl<'a> Spec<'a> {
 
     /// The slot it wants, [`TTY_AUTO`] without a word about it.
     pub fn tty(self) -> u8 {
-        self.fixed::<1>(Tag::Tty).map_or(TTY_AUTO, |[b]| b)
+        self.number(Tag::Tty).map_or(TTY_AUTO, |n| n as u8)
     }
 
     /// Bits of [`flags`].
     pub fn flags(self) -> u32 {
-        self.fixed(Tag::Flags).map_or(0, u32::from_le_bytes)
+        self.number(Tag::Flags).unwrap_or(0) as u32
     }
 
     /// New namespaces, `None` for the default set.
     pub fn namespaces(self) -> Option<u32> {
-        self.fixed(Tag::Namespaces).map(u32::from_le_bytes)
+        self.number(Tag::Namespaces).map(|n| n as u32)
     }
 
     /// Capabilities kept, `None` for the default set.
     pub fn capabilities(self) -> Option<u64> {
-        self.fixed(Tag::Capabilities).map(u64::from_le_bytes)
+        self.number(Tag::Capabilities)
     }
 
     /// uid and gid of the command.
     pub fn user(self) -> (u32, u32) {
-        self.fixed(Tag::User)
-            .map_or((0, 0), |[a, b, c, d, e, f, g, h]| {
-                (
-                    u32::from_le_bytes([a, b, c, d]),
-                    u32::from_le_bytes([e, f, g, h]),
-                )
-            })
+        let both = self.number(Tag::User).unwrap_or(0);
+        (both as u32, (both >> 32) as u32)
     }
 
     /// Grace at stop in milliseconds, `None` for the default.
     pub fn stop_timeout(self) -> Option<u32> {
-        self.fixed(Tag::StopTimeout).map(u32::from_le_bytes)
+        self.number(Tag::StopTimeout).map(|n| n as u32)
     }
 
     /// When it is started again.
     pub fn restart(self) -> Restart {
-        match self.fixed(Tag::Restart) {
-            Some([1, a, b, c, d]) => Restart::OnFailure(u32::from_le_bytes([a, b, c, d])),
-            Some([2, ..]) => Restart::Always,
+        let number = self.number(Tag::Restart).unwrap_or(0);
+        match number as u8 {
+            1 => Restart::OnFailure((number >> 8) as u32),
+            2 => Restart::Always,
             _ => Restart::No,
         }
     }
 
-    /// Its mounts, in order.
+    /// Its mounts, in order. A record holds all four strings of one.
     pub fn mounts(self) -> impl Iterator<Item = Mount<'a>> {
-        self.records()
-            .filter(|r| r.tag == Tag::Mount)
-            .filter_map(|r| {
-                let mut s = r.strings();
-                Some(Mount {
-                    source: s.next()?,
-                    destination: s.next()?,
-                    kind: s.next()?,
-                    options: s.next()?,
-                })
+        let mut strings = self.all(Tag::Mount);
+        core::iter::from_fn(move || {
+            Some(Mount {
+                source: strings.next()?,
+                destination: strings.next()?,
+                kind: strings.next()?,
+                options: strings.next()?,
             })
+        })
     }
 
-    /// Its cgroup files and values, in order.
+    /// Its cgroup files and values, in order. A record holds both.
     pub fn cgroup(self) -> impl Iterator<Item = (&'a CStr, &'a CStr)> {
-        self.records()
-            .filter(|r| r.tag == Tag::Cgroup)
-            .filter_map(|r| {
-                let mut s = r.strings();
-                Some((s.next()?, s.next()?))
-            })
+        let mut strings = self.all(Tag::Cgroup);
+        core::iter::from_fn(move || Some((strings.next()?, strings.next()?)))
     }
 }
 

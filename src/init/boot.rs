@@ -261,7 +261,7 @@ pub(super) fn last_resort(e: Errno) -> ! {
     }
     sys::signal::reset();
     sys::signal::unblock();
-    let _ = process::exec(c"/bin/sh", core::iter::once(c"sh"), core::iter::empty());
+    let _ = process::exec(c"/bin/sh", &[c"sh"], &[]);
     loop {
         // No shell either. PID 1 must not end; it sleeps until somebody pulls the plug.
         let _ = rustix::event::poll(&mut [], None);

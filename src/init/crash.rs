@@ -145,7 +145,7 @@ fn reexecute(crashes: u32, first: u64) {
     }
     process::keep_over_exec(HIGHEST_FD);
     if let Some(binary) = process::adopt_fd(BINARY.load(Ordering::Relaxed)) {
-        let _ = process::exec_fd(binary.as_fd(), [c"init", arg.path()].into_iter());
+        let _ = process::exec_fd(binary.as_fd(), &[c"init", arg.path()]);
     }
 }
 

@@ -2,166 +2,144 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, makedev, mkdirat, mknodat, openat, statat, symlinkat,
-};
-use rustix::mount::MountAttrFlags;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, symlinkat};
 
-use super::{At, Failed, Plan, Stdio, fs};
+use super::fs::{self, Fs};
+use super::{Now, Plan, Stdio};
 use crate::format::fault::Step;
-use crate::sys::{Errno, mount};
+use crate::sys::{Errno, lend, mount, socket};
+
+const DEV: Fs = Fs {
+    path: c"/dev",
+    mode: 0o755,
+    kind: c"tmpfs",
+    options: "mode=0755,size=65536",
+    attributes: mount::NOSUID | mount::NOEXEC,
+};
+/// Every devpts mounted is an instance of its own, so no terminal of the host is in it.
+const PTS: Fs = Fs {
+    path: c"/dev/pts",
+    mode: 0o755,
+    kind: c"devpts",
+    options: "ptmxmode=0666,mode=0620,gid=5",
+    attributes: mount::NOSUID | mount::NOEXEC,
+};
+const SHM: Fs = Fs {
+    path: c"/dev/shm",
+    mode: 0o1777,
+    kind: c"tmpfs",
+    options: "mode=1777,size=64m",
+    attributes: mount::NOSUID | mount::NOEXEC | mount::NODEV,
+};
+/// A copy of the binary lies here, so that what runs inside is never the host's file (CVE-2019-5736).
+const POUCH: Fs = Fs {
+    path: c"/dev/pouch",
+    mode: 0o755,
+    kind: c"tmpfs",
+    options: "mode=0755,size=262144",
+    attributes: LOCKED,
+};
+const LOCKED: u32 = mount::NOSUID | mount::NODEV;
 
 /// Character devices that harm nobody (Documentation/admin-guide/devices.txt), all of mode 0666.
-const NODES: [(&CStr, u32, u32); 6] = [
-    (c"null", 1, 3),
-    (c"zero", 1, 5),
-    (c"full", 1, 7),
-    (c"random", 1, 8),
-    (c"urandom", 1, 9),
-    (c"tty", 5, 0),
-];
+const NODES: &[u8] = b"null\0zero\0full\0random\0urandom\0tty\0";
+/// Their numbers, in the same order.
+const NUMBERS: [(u8, u8); 6] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)];
 
 /// Links that programs expect: name, target.
-const LINKS: [(&CStr, &CStr); 6] = [
-    (c"fd", c"/proc/self/fd"),
-    (c"stdin", c"/proc/self/fd/0"),
-    (c"stdout", c"/proc/self/fd/1"),
-    (c"stderr", c"/proc/self/fd/2"),
-    (c"core", c"/proc/kcore"),
-    (c"ptmx", c"pts/ptmx"),
-];
+const LINKS: &[u8] = b"fd\0/proc/self/fd\0stdin\0/proc/self/fd/0\0stdout\0/proc/self/fd/1\0\
+    stderr\0/proc/self/fd/2\0core\0/proc/kcore\0ptmx\0pts/ptmx\0";
 
 /// What the container calls PID 1 by; links to the one copy of the binary.
-const NAMES: [&CStr; 2] = [c"disconnect", c"info"];
+const NAMES: &[u8] = b"disconnect\0pouch\0info\0pouch\0";
 
 /// The major number of Unix98 pseudo-terminal slaves.
 const PTS_MAJOR: u32 = 136;
 
 /// Mounts and fills /dev below `root`; the console is handed back opened through it.
-pub(super) fn dress<'a>(
-    plan: &Plan<'a>,
-    root: BorrowedFd<'_>,
-) -> Result<Option<OwnedFd>, Failed<'a>> {
-    let place = fs::folder(root, c"/dev", 0o755).at(Step::Make, c"/dev")?;
-    let nosuid = MountAttrFlags::MOUNT_ATTR_NOSUID;
-    let quiet = nosuid | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let tmpfs = fs::new(c"tmpfs", &[(c"mode", c"0755"), (c"size", c"65536")], quiet)
-        .at(Step::Mount, c"/dev")?;
-    fs::put(&tmpfs, &place).at(Step::Mount, c"/dev")?;
-    let dev = tmpfs.as_fd();
-
-    for (name, major, minor) in NODES {
+pub(super) fn dress<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, now: &Now<'a>) -> Option<OwnedFd> {
+    let dev = fs::mount(root, &DEV, 0, now);
+    let mut names = NODES;
+    for (major, minor) in NUMBERS {
+        let name = fs::word(&mut names).unwrap_or_default();
+        now.at(Step::Make, name);
+        let number = u64::from(major) << 8 | u64::from(minor); // makedev(3) of small ones
         let mode = Mode::from_raw_mode(0o666);
-        mknodat(
-            dev,
+        now.ok(mknodat(
+            lend(&dev),
             name,
             FileType::CharacterDevice,
             mode,
-            makedev(major, minor),
-        )
-        .at(Step::Make, name)?;
+            number,
+        ));
     }
-    for (name, target) in LINKS {
-        symlinkat(target, dev, name).at(Step::Make, name)?;
-    }
+    links(lend(&dev), LINKS, now);
+    fs::mount(root, &PTS, 0, now);
+    fs::mount(root, &SHM, 0, now);
 
-    let pts = fs::folder(dev, c"pts", 0o755).at(Step::Make, c"/dev/pts")?;
-    // Every devpts mounted is an instance of its own, so no terminal of the host is in it.
-    let options = [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"gid", c"5")];
-    let devpts = fs::new(c"devpts", &options, quiet).at(Step::Mount, c"/dev/pts")?;
-    fs::put(&devpts, &pts).at(Step::Mount, c"/dev/pts")?;
-
-    let shm = fs::folder(dev, c"shm", 0o1777).at(Step::Make, c"/dev/shm")?;
-    let options = [(c"mode", c"1777"), (c"size", c"64m")];
-    let tmpfs = fs::new(c"tmpfs", &options, quiet | MountAttrFlags::MOUNT_ATTR_NODEV)
-        .at(Step::Mount, c"/dev/shm")?;
-    fs::put(&tmpfs, &shm).at(Step::Mount, c"/dev/shm")?;
-
-    pouch(plan, dev)?;
+    let own = fs::mount(root, &POUCH, 0, now);
+    now.at(Step::Copy, c"/dev/pouch/pouch");
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
+    let copy = now.ok(fs::open(lend(&own), c"pouch", flags, 0o755));
+    let mut offset = 0;
+    // sendfile with an offset of its own: the descriptor's is shared with PID 1.
+    while now.ok(rustix::fs::sendfile(
+        lend(&copy),
+        plan.binary,
+        Some(&mut offset),
+        1 << 20,
+    )) > 0
+    {}
+    links(lend(&own), NAMES, now);
 
     match plan.stdio {
-        Stdio::Terminal { path, .. } => console(path, dev).map(Some),
-        Stdio::Pipe { .. } => Ok(None),
+        Stdio::Terminal { path, .. } => Some(console(path, lend(&dev), now)),
+        Stdio::Pipe { .. } => None,
+    }
+}
+
+#[inline(never)]
+fn links(folder: BorrowedFd<'_>, list: &'static [u8], now: &Now<'_>) {
+    let mut list = list;
+    while let (Some(name), Some(target)) = (fs::word(&mut list), fs::word(&mut list)) {
+        now.at(Step::Make, name);
+        now.ok(symlinkat(target, folder, name));
     }
 }
 
 /// The session's slave as /dev/console, found by its path in the host's devpts and checked to be one.
-fn console<'a>(path: &'a CStr, dev: BorrowedFd<'_>) -> Result<OwnedFd, Failed<'a>> {
-    let tree = fs::clone_path(path, false).at(Step::Terminal, path)?;
-    let stat = rustix::fs::fstat(&tree).at(Step::Terminal, path)?;
+fn console<'a>(path: &'a CStr, dev: BorrowedFd<'_>, now: &Now<'a>) -> OwnedFd {
+    now.at(Step::Terminal, path);
+    let tree = now.ok(fs::clone_tree(CWD, path, false));
+    let stat = now.ok(rustix::fs::fstat(lend(&tree)));
     let is_pts = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
         && rustix::fs::major(stat.st_rdev) == PTS_MAJOR;
     if !is_pts {
-        return Err(Errno::NOTTY).at(Step::Terminal, path);
+        now.end(Errno::NOTTY);
     }
-    let place = fs::file(dev, c"console").at(Step::Make, c"/dev/console")?;
-    fs::put(&tree, &place).at(Step::Mount, c"/dev/console")?;
-    openat(
-        dev,
-        c"console",
-        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-        Mode::empty(),
-    )
-    .at(Step::Open, c"/dev/console")
-}
-
-/// /dev/pouch: a copy of the binary, so that what runs inside is never the host's file (CVE-2019-5736).
-fn pouch<'a>(plan: &Plan<'a>, dev: BorrowedFd<'_>) -> Result<(), Failed<'a>> {
-    mkdirat(dev, c"pouch", Mode::from_raw_mode(0o755)).at(Step::Make, c"/dev/pouch")?;
-    let place = fs::place(dev, c"pouch").at(Step::Open, c"/dev/pouch")?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let options = [(c"mode", c"0755"), (c"size", c"262144")];
-    let tmpfs = fs::new(c"tmpfs", &options, attributes).at(Step::Mount, c"/dev/pouch")?;
-
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let copy = openat(&tmpfs, c"pouch", flags, Mode::from_raw_mode(0o755))
-        .at(Step::Copy, c"/dev/pouch/pouch")?;
-    let mut offset = 0;
-    // sendfile with an offset of its own: the descriptor's is shared with PID 1.
-    while rustix::fs::sendfile(&copy, plan.binary, Some(&mut offset), 1 << 20)
-        .at(Step::Copy, c"/dev/pouch/pouch")?
-        > 0
-    {}
-    drop(copy);
-    for name in NAMES {
-        symlinkat(c"pouch", &tmpfs, name).at(Step::Make, name)?;
-    }
-    fs::put(&tmpfs, &place).at(Step::Mount, c"/dev/pouch")
+    now.at(Step::Make, c"/dev/console");
+    let place = now.ok(fs::file(dev, c"console"));
+    now.at(Step::Mount, c"/dev/console");
+    now.ok(fs::put(lend(&tree), lend(&place)));
+    now.at(Step::Open, c"/dev/console");
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    now.ok(fs::open(dev, c"console", flags, 0))
 }
 
 /// Binds the container's socket, then locks the folder. Done inside, where its path is short and its own.
-pub(super) fn way_back<'a>(plan: &Plan<'a>) -> Result<(), Failed<'a>> {
+pub(super) fn way_back<'a>(plan: &Plan<'a>, now: &Now<'a>) {
     const PATH: &CStr = c"/dev/pouch/socket";
-    let bind = || -> Result<(), Errno> {
-        let address = rustix::net::SocketAddrUnix::new(PATH)?;
-        // Whoever is inside may ask to leave, whatever their user (the umask is empty here).
-        rustix::net::bind(plan.listener, &address)?;
-        rustix::net::listen(plan.listener, 8)
-    };
-    bind().at(Step::Socket, PATH)?;
-    let lock = || -> Result<(), Errno> {
-        let folder = rustix::fs::open(
-            c"/dev/pouch",
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        mount::set(
-            &folder,
-            c"",
-            mount::RDONLY | mount::NOSUID | mount::NODEV,
-            false,
-        )
-    };
-    lock().at(Step::Mask, c"/dev/pouch")
-}
-
-/// Whether a terminal is one of the container's own, for the streams' ownership.
-pub(super) fn owner(console: &OwnedFd, uid: u32, gid: u32) -> Result<(), Errno> {
-    let _ = statat(console, c"", AtFlags::EMPTY_PATH)?;
-    let (uid, gid) = (
-        rustix::fs::Uid::from_raw(uid),
-        rustix::fs::Gid::from_raw(gid),
-    );
-    rustix::fs::fchown(console, Some(uid), Some(gid))
+    now.at(Step::Socket, PATH);
+    // Whoever is inside may ask to leave, whatever their user (the umask is empty here).
+    now.ok(socket::bind(plan.listener, PATH));
+    now.ok(socket::listen(plan.listener, 8));
+    now.at(Step::Mask, c"/dev/pouch");
+    let folder = now.ok(fs::open(
+        CWD,
+        c"/dev/pouch",
+        OFlags::PATH | OFlags::DIRECTORY,
+        0,
+    ));
+    now.ok(mount::set(lend(&folder), mount::RDONLY | LOCKED, false));
 }

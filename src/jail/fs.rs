@@ -6,64 +6,77 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
-use crate::sys::Errno;
+use super::Now;
+use crate::format::fault::Step;
+use crate::format::text::{cut, pick};
+use crate::format::wire::Writer;
+use crate::sys::{Errno, lend, mount};
 
-/// A place below `root` without following any symlink.
+/// The longest name of a file, its NUL included.
+type Name = [u8; 256];
+/// The longest path that is put together here.
+pub type Path = [u8; 1024];
+
+/// Opens a file, close-on-exec.
+#[inline(never)]
+pub fn open(at: BorrowedFd<'_>, path: &CStr, flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
+    let mode = Mode::from_bits_retain(mode);
+    openat(at, path, flags | OFlags::CLOEXEC, mode)
+}
+
+/// A place below `root` without following any symlink. An absolute path is one from the root's own top.
+#[inline(never)]
 pub fn place(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat2(
         root,
-        relative(path),
-        flags,
+        path,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
         Mode::empty(),
         ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
     )
 }
 
 /// The same for a folder, which is made if it is missing, parents included.
-pub fn folder(root: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<OwnedFd, Errno> {
-    let open = |at: BorrowedFd<'_>, name: &CStr| {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat2(
-            at,
-            name,
-            flags,
-            Mode::empty(),
-            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-        )
-    };
-    let mut here = openat(
-        root,
-        c".",
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
-    for name in path
-        .to_bytes()
-        .split(|b| *b == b'/')
-        .filter(|n| !n.is_empty() && *n != b".")
-    {
-        let mut room = [0u8; 256];
-        let name = c_string(name, &mut room).ok_or(Errno::NAMETOOLONG)?;
-        here = match open(here.as_fd(), name) {
-            Err(Errno::NOENT) => {
-                match mkdirat(&here, name, Mode::from_raw_mode(mode)) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(e) => return Err(e),
-                }
-                open(here.as_fd(), name)?
+pub fn folder(root: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
+    let mut here = place(root, c".")?;
+    let mut rest = Some(path);
+    while let Some(some) = rest {
+        let (name, behind) = cut(some, b'/');
+        rest = behind;
+        if matches!(name, b"" | b".") {
+            continue;
+        }
+        let mut room: Name = [0; 256];
+        let name = c_string(&[name], &mut room)?;
+        let mut next = enter(lend(&here), name);
+        if let Err(Errno::NOENT) = next {
+            match mkdirat(lend(&here), name, Mode::from_raw_mode(mode)) {
+                Ok(()) | Err(Errno::EXIST) => next = enter(lend(&here), name),
+                Err(e) => return Err(e),
             }
-            other => other?,
-        };
+        }
+        here = next?;
     }
     Ok(here)
+}
+
+/// A folder in this one, and none elsewhere, whatever its name says.
+#[inline(never)]
+fn enter(here: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    openat2(
+        here,
+        name,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+    )
 }
 
 /// An empty file to mount on, made if it is missing, its folders too; whatever is there stays.
@@ -71,57 +84,132 @@ pub fn file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     if let Ok(there) = place(root, path) {
         return Ok(there);
     }
-    let bytes = path.to_bytes();
-    let cut = bytes.iter().rposition(|b| *b == b'/').unwrap_or(0);
-    let mut room = [0u8; 1024];
-    let parent =
-        c_string(bytes.get(..cut).unwrap_or_default(), &mut room).ok_or(Errno::NAMETOOLONG)?;
+    // The name is what stands behind the last slash.
+    let (mut parent, mut name) = (&b""[..], path.to_bytes());
+    if let Some(at) = name.iter().rposition(|b| *b == b'/') {
+        let (before, behind) = name.split_at_checked(at).ok_or(Errno::INVAL)?;
+        (parent, name) = (before, behind.get(1..).unwrap_or_default());
+    }
     let parent = folder(root, parent, 0o755)?;
-    let mut room = [0u8; 256];
-    let name = bytes.get(cut..).unwrap_or_default();
-    let name =
-        c_string(name.strip_prefix(b"/").unwrap_or(name), &mut room).ok_or(Errno::NAMETOOLONG)?;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    drop(openat(&parent, name, flags, Mode::from_raw_mode(0o644))?);
-    place(parent.as_fd(), name)
+    let mut room: Name = [0; 256];
+    let name = c_string(&[name], &mut room)?;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW;
+    drop(open(lend(&parent), name, flags, 0o644)?);
+    place(lend(&parent), name)
 }
 
-/// An absolute path is one from the root's own top.
-fn relative(path: &CStr) -> &CStr {
-    let mut bytes = path.to_bytes_with_nul();
-    while let Some(rest) = bytes.strip_prefix(b"/") {
-        bytes = rest;
+/// The parts behind one another with a NUL behind them, in `room`.
+///
+/// # Errors
+/// ENAMETOOLONG if they do not fit, or hold a NUL.
+#[inline(never)]
+pub fn c_string<'a>(parts: &[&[u8]], room: &'a mut [u8]) -> Result<&'a CStr, Errno> {
+    let mut text = Writer::new(room);
+    for part in parts {
+        text.raw(part);
     }
-    match CStr::from_bytes_with_nul(bytes) {
-        Ok(rest) if !rest.is_empty() => rest,
-        _ => c".",
+    text.u8(0);
+    let bytes = text.finish().unwrap_or_default();
+    CStr::from_bytes_with_nul(bytes).map_err(|_| Errno::NAMETOOLONG)
+}
+
+/// The next of strings that each end in NUL: a table without pointers.
+#[inline(never)]
+pub fn word(list: &mut &'static [u8]) -> Option<&'static CStr> {
+    let len = list.iter().position(|b| *b == 0)? + 1;
+    let (word, rest) = list.split_at_checked(len)?;
+    *list = rest;
+    CStr::from_bytes_with_nul(word).ok()
+}
+
+/// Beside the attributes that options of a mount can mean: the mounts below it too.
+pub const RECURSIVE: u32 = 1 << 31;
+
+/// What an option says of the mount itself; `None` for one of the file system's own.
+#[inline(never)]
+pub fn attribute(option: &[u8]) -> Option<u32> {
+    const BITS: [u32; 7] = [
+        mount::RDONLY,
+        mount::NOSUID,
+        mount::NODEV,
+        mount::NOEXEC,
+        RECURSIVE,
+        0,
+        0,
+    ];
+    match option {
+        b"" => Some(0),
+        _ => pick("ro nosuid nodev noexec rbind rw bind", &BITS, option),
     }
 }
 
-/// Bytes with a NUL behind them, in `room`.
-pub fn c_string<'a>(bytes: &[u8], room: &'a mut [u8]) -> Option<&'a CStr> {
-    let (text, rest) = room.split_at_mut_checked(bytes.len())?;
-    text.copy_from_slice(bytes);
-    *rest.first_mut()? = 0;
-    CStr::from_bytes_with_nul(room.get(..=bytes.len())?).ok()
+/// A file system of the container's own.
+pub struct Fs {
+    /// Where it lies: a folder, made if it is missing.
+    pub path: &'static CStr,
+    /// That folder's mode.
+    pub mode: u32,
+    /// Its kind.
+    pub kind: &'static CStr,
+    /// Its options, with commas between.
+    pub options: &'static str,
+    /// Attributes of the mount, those of [`mount`].
+    pub attributes: u32,
 }
 
-/// A new file system, not yet anywhere.
+/// Makes and mounts one. `more` are attributes beside its own.
+#[inline(never)]
+pub fn mount(root: BorrowedFd<'_>, fs: &'static Fs, more: u32, now: &Now<'_>) -> OwnedFd {
+    now.at(Step::Make, fs.path);
+    let place = now.ok(folder(root, fs.path.to_bytes(), fs.mode));
+    now.at(Step::Mount, fs.path);
+    let attributes = fs.attributes | more;
+    let mount = now.ok(new(fs.kind, None, fs.options.as_bytes(), attributes));
+    now.ok(put(lend(&mount), lend(&place)));
+    mount
+}
+
+/// A new file system, not yet anywhere. `source` is what it shows as its device.
+#[inline(never)]
 pub fn new(
     kind: &CStr,
-    options: &[(&CStr, &CStr)],
-    attributes: MountAttrFlags,
+    source: Option<&CStr>,
+    options: &[u8],
+    attributes: u32,
 ) -> Result<OwnedFd, Errno> {
-    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in options {
-        fsconfig_set_string(&context, *key, *value)?;
+    let owned = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = lend(&owned);
+    if let Some(source) = source {
+        fsconfig_set_string(context, c"source", source)?;
     }
-    fsconfig_create(&context)?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    let mut rest = Some(options);
+    while let Some(some) = rest {
+        let (option, behind) = cut(some, b',');
+        rest = behind;
+        if attribute(option).is_some() {
+            continue;
+        }
+        let (mut key_room, mut value_room): (Name, Name) = ([0; 256], [0; 256]);
+        let (key, value) = cut(option, b'=');
+        let key = c_string(&[key], &mut key_room)?;
+        match value {
+            Some(value) => {
+                fsconfig_set_string(context, key, c_string(&[value], &mut value_room)?)?;
+            }
+            None => fsconfig_set_flag(context, key)?,
+        }
+    }
+    fsconfig_create(context)?;
+    fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::from_bits_retain(attributes),
+    )
 }
 
 /// Puts a detached mount onto an opened place.
-pub fn put(mount: &OwnedFd, place: &OwnedFd) -> Result<(), Errno> {
+#[inline(never)]
+pub fn put(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(), Errno> {
     move_mount(
         mount,
         c"",
@@ -132,6 +220,7 @@ pub fn put(mount: &OwnedFd, place: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// A copy of the mounts at a path of the host's (or, with an empty path, at `at`), detached.
+#[inline(never)]
 pub fn clone_tree(at: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd, Errno> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
@@ -142,7 +231,9 @@ pub fn clone_tree(at: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<Ow
     open_tree(at, path, flags)
 }
 
-/// The same by a path from the host's root.
-pub fn clone_path(path: &CStr, recursive: bool) -> Result<OwnedFd, Errno> {
-    clone_tree(CWD, path, recursive)
+/// Whether it is a folder.
+#[inline(never)]
+pub fn is_folder(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode);
+    Ok(kind == rustix::fs::FileType::Directory)
 }

@@ -10,6 +10,7 @@ mod program;
 mod rights;
 mod root;
 
+use core::cell::Cell;
 use core::ffi::CStr;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,7 +18,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::spec::{Spec, Tag, flags};
 use crate::format::wire::{Reader, Writer};
-use crate::sys::{self, Errno, process, signal};
+use crate::sys::{self, Errno, device, process, signal};
 
 pub use program::PATH;
 
@@ -70,25 +71,50 @@ pub struct Plan<'a> {
     pub term: &'a CStr,
 }
 
-/// A step that failed, in the child.
-struct Failed<'a> {
-    step: Step,
-    errno: Errno,
-    object: &'a [u8],
+/// What the child is doing, and whom it tells. A step is said before it is tried, so an
+/// error is an errno alone; and since an error ends the child, none is handed up.
+struct Now<'a> {
+    step: Cell<(Step, &'a CStr)>,
+    report: BorrowedFd<'a>,
 }
 
-/// Names the step and the object of an error.
-trait At<T> {
-    fn at<'a>(self, step: Step, object: &'a CStr) -> Result<T, Failed<'a>>;
-}
+impl<'a> Now<'a> {
+    fn new(report: BorrowedFd<'a>) -> Self {
+        let step = Cell::new((Step::Launch, c""));
+        Now { step, report }
+    }
 
-impl<T> At<T> for Result<T, Errno> {
-    fn at<'a>(self, step: Step, object: &'a CStr) -> Result<T, Failed<'a>> {
-        self.map_err(|errno| Failed {
+    /// The step that is tried next, and on what.
+    #[inline(never)]
+    fn at(&self, step: Step, object: &'a CStr) {
+        self.step.set((step, object));
+    }
+
+    /// What the kernel answered; an error is the child's last word.
+    fn ok<T>(&self, answer: Result<T, Errno>) -> T {
+        match answer {
+            Ok(value) => value,
+            Err(errno) => self.end(errno),
+        }
+    }
+
+    /// Tells PID 1 which step failed, and ends. One write of at most PIPE_BUF bytes is one piece.
+    #[cold]
+    #[inline(never)]
+    fn end(&self, errno: Errno) -> ! {
+        let mut room = [0; OBJECT_MAX + 8];
+        let mut w = Writer::new(&mut room);
+        let (step, object) = self.step.get();
+        Fault {
             step,
-            errno,
+            errno: errno.raw_os_error() as u16,
             object: object.to_bytes(),
-        })
+        }
+        .emit(&mut w);
+        if let Some(bytes) = w.finish() {
+            let _ = rustix::io::write(self.report, bytes);
+        }
+        sys::exit(127)
     }
 }
 
@@ -108,9 +134,7 @@ pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
             sys::enter_child();
-            let failed = child(plan, namespaces);
-            report(plan.report, &failed);
-            sys::exit(127)
+            child(plan, namespaces, &Now::new(plan.report))
         }
     }
 }
@@ -131,89 +155,62 @@ pub fn host_shell(
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
             sys::enter_child();
-            let steps = || -> Result<(), Failed<'_>> {
-                program::take_terminal(slave)?;
-                rustix::process::chdir(c"/").at(Step::Chdir, c"/")?;
-                // A login shell's folder where there is one, the root where not.
-                let _ = rustix::process::chdir(c"/root");
-                signal::reset();
-                signal::unblock();
-                Err(process::exec(
-                    shell,
-                    core::iter::once(argv0),
-                    env.iter().copied(),
-                ))
-                .at(Step::Exec, shell)
-            };
-            if let Err(failed) = steps() {
-                report(report_to, &failed);
-            }
-            sys::exit(127)
+            let now = Now::new(report_to);
+            program::session(&now);
+            program::terminal(slave, c"/dev/pts", &now);
+            now.at(Step::Chdir, c"/");
+            now.ok(rustix::process::chdir(c"/"));
+            // A login shell's folder where there is one, the root where not.
+            let _ = rustix::process::chdir(c"/root");
+            signal::reset();
+            signal::unblock();
+            now.at(Step::Exec, shell);
+            now.end(process::exec(shell, &[argv0], env))
         }
     }
 }
 
-/// The straight line. Each step says why it stands where it stands; it ends in execve or in a fault.
-fn child<'a>(plan: &Plan<'a>, namespaces: u32) -> Failed<'a> {
-    match steps(plan, namespaces) {
-        Err(failed) => failed,
-        Ok(never) => match never {},
-    }
-}
-
-fn steps<'a>(plan: &Plan<'a>, namespaces: u32) -> Result<core::convert::Infallible, Failed<'a>> {
+/// The straight line. Each step says why it stands where it stands; it ends in execve or in an error.
+fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     let spec = plan.spec;
     let privileged = spec.flags() & flags::PRIVILEGED != 0;
     // Files made on the way have the modes that are asked for.
     rustix::process::umask(rustix::fs::Mode::empty());
     // A session before the terminal is opened, so that nobody else's becomes ours.
-    rustix::process::setsid()
-        .map(drop)
-        .at(Step::Session, c"of its own")?;
+    program::session(now);
 
     let console = if namespaces & process::CLONE_NEWNS != 0 {
-        root::enter(plan, privileged)?
+        root::enter(plan, privileged, now)
     } else {
         None
     };
 
     if namespaces & process::CLONE_NEWUTS != 0 {
         let name = spec.string(Tag::Hostname).unwrap_or(spec.name());
-        rustix::system::sethostname(name.to_bytes()).at(Step::Hostname, name)?;
+        now.at(Step::Hostname, name);
+        now.ok(rustix::system::sethostname(name.to_bytes()));
     }
     if namespaces & process::CLONE_NEWNET != 0 {
-        rights::loopback().at(Step::Loopback, c"lo")?;
+        now.at(Step::Loopback, c"lo");
+        now.ok(device::loopback_up());
     }
 
-    program::standard_streams(plan.stdio, console, spec.user())?;
+    program::standard_streams(plan.stdio, console, spec.user(), now);
 
     // Inside by now: a working directory is looked up in the container's own root.
     if let Some(cwd) = spec.string(Tag::Cwd) {
-        rustix::process::chdir(cwd).at(Step::Chdir, cwd)?;
+        now.at(Step::Chdir, cwd);
+        now.ok(rustix::process::chdir(cwd));
     }
-    rights::drop_all(spec, privileged)?;
+    rights::drop_all(spec, privileged, now);
 
     // The last descriptors that lead out of here close themselves on execve (CVE-2024-21626).
-    process::close_on_exec_from(3).at(Step::Close, spec.name())?;
+    now.at(Step::Close, spec.name());
+    now.ok(process::close_on_exec_from(3));
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     signal::reset();
     signal::unblock();
-    Err(program::become_it(spec, plan.term))
-}
-
-/// Tells PID 1 which step failed. One write of at most PIPE_BUF bytes is one piece.
-fn report(pipe: BorrowedFd<'_>, failed: &Failed<'_>) {
-    let mut room = [0; OBJECT_MAX + 8];
-    let mut w = Writer::new(&mut room);
-    Fault {
-        step: failed.step,
-        errno: failed.errno.raw_os_error() as u16,
-        object: failed.object,
-    }
-    .emit(&mut w);
-    if let Some(bytes) = w.finish() {
-        let _ = rustix::io::write(pipe, bytes);
-    }
+    now.end(program::become_it(spec, plan.term, now))
 }
 
 /// What the child said: a fault, nothing yet, or that execve succeeded.

@@ -3,59 +3,79 @@
 use core::ffi::CStr;
 
 use heapless::Vec;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Gid, OFlags, Uid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
-use super::{At, Failed, Stdio, dev, fs};
+use super::{Now, Stdio, fs};
 use crate::format::fault::Step;
-use crate::format::spec::{ENV_MAX, Spec, Tag};
-use crate::sys::{Errno, process};
+use crate::format::spec::{ARGS_MAX, ENV_MAX, Spec, Tag};
+use crate::format::text::cut;
+use crate::sys::{Errno, lend, process};
 
 /// Where programs are looked for, /dev/pouch last: an image's own programs come first.
 pub const PATH: &CStr =
     c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/dev/pouch";
 
-/// Makes the slave this session's terminal and its three streams. The session must lead none yet.
-pub(super) fn take_terminal(slave: BorrowedFd<'_>) -> Result<(), Failed<'static>> {
-    rustix::process::setsid()
-        .map(drop)
-        .at(Step::Session, c"of its own")?;
-    rustix::process::ioctl_tiocsctty(slave).at(Step::Session, c"/dev/pts")?;
-    streams(slave, slave)
+/// Becomes the leader of a session of its own.
+#[inline(never)]
+pub(super) fn session(now: &Now<'_>) {
+    now.at(Step::Session, c"of its own");
+    now.ok(rustix::process::setsid());
 }
 
-fn streams(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Result<(), Failed<'static>> {
-    dup2_stdin(input).at(Step::Session, c"as standard input")?;
-    dup2_stdout(output).at(Step::Session, c"as standard output")?;
-    dup2_stderr(output).at(Step::Session, c"as standard error")
+/// The session's terminal, and its three streams.
+#[inline(never)]
+pub(super) fn terminal(slave: BorrowedFd<'_>, name: &'static CStr, now: &Now<'_>) {
+    now.at(Step::Session, name);
+    now.ok(rustix::process::ioctl_tiocsctty(slave));
+    streams(slave, slave, now);
+}
+
+fn streams(input: BorrowedFd<'_>, output: BorrowedFd<'_>, now: &Now<'_>) {
+    now.at(Step::Session, c"as standard input");
+    now.ok(dup2_stdin(input));
+    now.at(Step::Session, c"as standard output");
+    now.ok(dup2_stdout(output));
+    now.at(Step::Session, c"as standard error");
+    now.ok(dup2_stderr(output));
 }
 
 /// The container's three streams: its console, or /dev/null and the pipe.
 pub(super) fn standard_streams<'a>(
     stdio: Stdio<'a>,
     console: Option<OwnedFd>,
-    user: (u32, u32),
-) -> Result<(), Failed<'a>> {
+    (uid, gid): (u32, u32),
+    now: &Now<'a>,
+) {
     match stdio {
         Stdio::Terminal { slave, .. } => {
-            if let (Some(console), (uid, gid)) = (&console, user)
+            if let Some(console) = &console
                 && uid != 0
             {
                 // The terminal is the person's who works on it.
-                dev::owner(console, uid, gid).at(Step::Session, c"/dev/console")?;
+                now.at(Step::Session, c"/dev/console");
+                let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+                now.ok(rustix::fs::fchown(lend(console), Some(uid), Some(gid)));
             }
-            let terminal = console.as_ref().map_or(slave, |c| c.as_fd());
-            rustix::process::ioctl_tiocsctty(terminal).at(Step::Session, c"/dev/console")?;
-            streams(terminal, terminal)
+            let own = console.as_ref().map_or(slave, lend);
+            terminal(own, c"/dev/console", now);
         }
         Stdio::Pipe { output } => {
-            let null =
-                rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-                    .at(Step::Open, c"/dev/null")?;
-            streams(null.as_fd(), output)
+            now.at(Step::Open, c"/dev/null");
+            let null = now.ok(fs::open(CWD, c"/dev/null", OFlags::RDWR, 0));
+            streams(lend(&null), output, now);
         }
     }
+}
+
+/// Words for the kernel, in a list that may not have room for all of them.
+fn words<'a, const N: usize>(words: impl Iterator<Item = &'a CStr>) -> Vec<&'a CStr, N> {
+    let mut list = Vec::new();
+    for word in words {
+        let _ = list.push(word); // a checked spec has no more than there is room for
+    }
+    list
 }
 
 /// The variable's name, with its `=`.
@@ -69,64 +89,52 @@ fn key(entry: &CStr) -> &[u8] {
 }
 
 /// execve, by the container's own PATH. Comes back with the reason why not.
-pub(super) fn become_it<'a>(spec: Spec<'a>, term: &'a CStr) -> Failed<'a> {
-    const SHELL: &CStr = c"/bin/sh";
+pub(super) fn become_it<'a>(spec: Spec<'a>, term: &'a CStr, now: &Now<'a>) -> Errno {
     let home = if spec.user().0 == 0 {
         c"HOME=/root"
     } else {
         c"HOME=/"
     };
-    let mut env: Vec<&CStr, { ENV_MAX + 4 }> = Vec::new();
-    for given in spec.all(Tag::Env) {
-        let _ = env.push(given); // a checked spec has at most ENV_MAX
-    }
+    let mut env: Vec<&CStr, { ENV_MAX + 4 }> = words(spec.all(Tag::Env));
     for default in [PATH, home, term, c"container=pouch"] {
-        if !spec.all(Tag::Env).any(|given| key(given) == key(default)) {
+        if !env.iter().any(|given| key(given) == key(default)) {
             let _ = env.push(default);
         }
     }
-    let command = spec.string(Tag::Arg).unwrap_or(SHELL);
-    let args = || core::iter::once(command).chain(spec.all(Tag::Arg).skip(1));
-    let failed = |errno| Failed {
-        step: Step::Exec,
-        errno,
-        object: command.to_bytes(),
-    };
-
-    if command.to_bytes().contains(&b'/') {
-        return failed(process::exec(command, args(), env.iter().copied()));
+    let mut args: Vec<&CStr, ARGS_MAX> = words(spec.all(Tag::Arg));
+    if args.is_empty() {
+        let _ = args.push(c"/bin/sh");
     }
-    let path = env
+    let command = args.first().copied().unwrap_or_default();
+    now.at(Step::Exec, command);
+    if command.to_bytes().contains(&b'/') {
+        return process::exec(command, &args, &env);
+    }
+    let mut rest = env
         .iter()
-        .find(|e| e.to_bytes().starts_with(b"PATH="))
-        .map_or(&[][..], |e| e.to_bytes());
+        .find_map(|e| e.to_bytes().strip_prefix(b"PATH="))
+        .or(Some(b""));
     let mut reason = Errno::NOENT;
-    for folder in path
-        .strip_prefix(b"PATH=")
-        .unwrap_or_default()
-        .split(|b| *b == b':')
-    {
-        let mut room = [0u8; 1024];
-        let Some(file) = join(folder, command.to_bytes(), &mut room) else {
-            reason = Errno::NAMETOOLONG;
-            continue;
+    while let Some(path) = rest {
+        let (folder, behind) = cut(path, b':');
+        rest = behind;
+        let mut room: fs::Path = [0; 1024];
+        let errno = match join(folder, command.to_bytes(), &mut room) {
+            Ok(file) => process::exec(file, &args, &env),
+            Err(errno) => errno,
         };
-        match process::exec(file, args(), env.iter().copied()) {
+        match errno {
             // Not here; as a shell does, the next folder is tried, and a refusal is remembered.
             Errno::NOENT | Errno::NOTDIR => {}
-            Errno::ACCESS => reason = Errno::ACCESS,
-            errno => return failed(errno),
+            Errno::ACCESS | Errno::NAMETOOLONG => reason = errno,
+            _ => return errno,
         }
     }
-    failed(reason)
+    reason
 }
 
 /// FOLDER/FILE; an empty folder is the working directory, as execvp(3) has it.
-fn join<'r>(folder: &[u8], file: &[u8], room: &'r mut [u8; 1024]) -> Option<&'r CStr> {
-    let mut text: Vec<u8, 1023> = Vec::new();
-    text.extend_from_slice(if folder.is_empty() { b"." } else { folder })
-        .ok()?;
-    text.push(b'/').ok()?;
-    text.extend_from_slice(file).ok()?;
-    fs::c_string(&text, room)
+fn join<'r>(folder: &[u8], file: &[u8], room: &'r mut fs::Path) -> Result<&'r CStr, Errno> {
+    let folder = if folder.is_empty() { b"." } else { folder };
+    fs::c_string(&[folder, b"/", file], room)
 }

@@ -2,25 +2,14 @@
 
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-use super::{At, Failed};
+use super::Now;
 use crate::format::capability;
 use crate::format::fault::Step;
 use crate::format::spec::{Spec, flags};
-use crate::sys::{Errno, device, process};
-
-/// Brings lo up in the new network namespace.
-pub(super) fn loopback() -> Result<(), Errno> {
-    let socket = rustix::net::socket_with(
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::DGRAM,
-        rustix::net::SocketFlags::CLOEXEC,
-        None,
-    )?;
-    device::loopback_up(&socket)
-}
+use crate::sys::{Errno, process};
 
 /// Takes rights away, in the order in which the taking still is allowed.
-pub(super) fn drop_all<'a>(spec: Spec<'a>, privileged: bool) -> Result<(), Failed<'a>> {
+pub(super) fn drop_all<'a>(spec: Spec<'a>, privileged: bool, now: &Now<'a>) {
     let (uid, gid) = spec.user();
     let kept = if privileged {
         u64::MAX
@@ -28,18 +17,21 @@ pub(super) fn drop_all<'a>(spec: Spec<'a>, privileged: bool) -> Result<(), Faile
         spec.capabilities().unwrap_or(capability::DEFAULT)
     };
     // The bounding set first: it takes SETPCAP, which is about to go.
-    bound(kept).at(Step::Capabilities, spec.name())?;
+    now.at(Step::Capabilities, spec.name());
+    bound(kept, now);
     if spec.flags() & flags::NEW_PRIVS == 0 && !privileged {
-        rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, spec.name())?;
+        now.at(Step::NoNewPrivs, spec.name());
+        now.ok(rustix::thread::set_no_new_privs(true));
     }
     // Groups and user while SETGID and SETUID are there; another user than root keeps no capability.
-    process::become_user(uid, gid).at(Step::User, spec.name())?;
-    let held = if uid == 0 { kept } else { 0 };
-    hold(held).at(Step::Capabilities, spec.name())
+    now.at(Step::User, spec.name());
+    now.ok(process::become_user(uid, gid));
+    now.at(Step::Capabilities, spec.name());
+    now.ok(hold(if uid == 0 { kept } else { 0 }));
 }
 
 /// Drops what is not kept from the bounding set, up to the last capability that this kernel has.
-fn bound(kept: u64) -> Result<(), Errno> {
+fn bound(kept: u64, now: &Now<'_>) {
     for number in 0..64u32 {
         let one = CapabilitySet::from_bits_retain(1 << number);
         if kept & (1 << number) != 0 {
@@ -48,10 +40,9 @@ fn bound(kept: u64) -> Result<(), Errno> {
         match rustix::thread::remove_capability_from_bounding_set(one) {
             Ok(()) => {}
             Err(Errno::INVAL) => break,
-            Err(e) => return Err(e),
+            Err(e) => now.end(e),
         }
     }
-    Ok(())
 }
 
 /// Effective and permitted become `held`; nothing is inheritable (CVE-2022-29162) nor ambient.

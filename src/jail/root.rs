@@ -6,255 +6,183 @@
 
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, OFlags};
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
-use super::{At, Failed, Plan, STAGE, dev, fs};
+use super::fs::{self, Fs};
+use super::{Now, Plan, STAGE, dev};
 use crate::format::fault::Step;
 use crate::format::spec::{Mount, Tag, flags};
-use crate::sys::{Errno, mount};
+use crate::format::text::cut;
+use crate::sys::{Errno, lend, mount};
 
 /// What a container has no business to see (runc's, crun's and docker's common list).
-const MASKED: [&CStr; 10] = [
-    c"/proc/acpi",
-    c"/proc/asound",
-    c"/proc/kcore",
-    c"/proc/keys",
-    c"/proc/latency_stats",
-    c"/proc/timer_list",
-    c"/proc/timer_stats",
-    c"/proc/sched_debug",
-    c"/proc/scsi",
-    c"/sys/firmware",
-];
+const MASKED: &[u8] = b"/proc/acpi\0/proc/asound\0/proc/kcore\0/proc/keys\0/proc/latency_stats\0\
+    /proc/timer_list\0/proc/timer_stats\0/proc/sched_debug\0/proc/scsi\0/sys/firmware\0";
 
 /// What it may read and not write.
-const READ_ONLY: [&CStr; 5] = [
-    c"/proc/bus",
-    c"/proc/fs",
-    c"/proc/irq",
-    c"/proc/sys",
-    c"/proc/sysrq-trigger",
-];
+const READ_ONLY: &[u8] = b"/proc/bus\0/proc/fs\0/proc/irq\0/proc/sys\0/proc/sysrq-trigger\0";
 
 /// The host's own, replaced in a container that shares the host's root.
-const REPLACED: [&CStr; 3] = [c"proc", c"sys", c"dev"];
+const REPLACED: &[u8] = b"proc\0sys\0dev\0";
+
+const PROC: Fs = Fs {
+    path: c"/proc",
+    mode: 0o555,
+    kind: c"proc",
+    options: "",
+    attributes: QUIET,
+};
+const SYS: Fs = Fs {
+    path: c"/sys",
+    mode: 0o555,
+    kind: c"sysfs",
+    options: "",
+    attributes: QUIET,
+};
+const QUIET: u32 = mount::NOSUID | mount::NODEV | mount::NOEXEC;
 
 /// Builds the root and enters it. Hands back the console, if there is one, opened inside.
-pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool) -> Result<Option<OwnedFd>, Failed<'a>> {
+pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Option<OwnedFd> {
     let spec = plan.spec;
     // Nothing done from here on may reach the host's mounts.
-    mount_change(
+    now.at(Step::Private, c"/");
+    now.ok(mount_change(
         c"/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )
-    .at(Step::Private, c"/")?;
+    ));
 
-    let from = spec.string(Tag::Root);
-    let tree = fs::clone_path(from.unwrap_or(c"/"), true).at(Step::Root, from.unwrap_or(c"/"))?;
-    let stage = rustix::fs::open(
-        STAGE,
-        rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    )
-    .at(Step::Open, STAGE)?;
-    fs::put(&tree, &stage).at(Step::Root, from.unwrap_or(c"/"))?;
-    let root = tree.as_fd();
+    let own = spec.string(Tag::Root);
+    let from = own.unwrap_or(c"/");
+    now.at(Step::Root, from);
+    let tree = now.ok(fs::clone_tree(CWD, from, true));
+    now.at(Step::Open, STAGE);
+    let stage = now.ok(fs::open(CWD, STAGE, OFlags::PATH, 0));
+    now.at(Step::Root, from);
+    let root = lend(&tree);
+    now.ok(fs::put(root, lend(&stage)));
 
-    if from.is_none() {
-        rustix::process::fchdir(root).at(Step::Chdir, STAGE)?;
-        for path in REPLACED {
-            // Whatever is stacked there goes; EINVAL says that nothing more is mounted.
-            for _ in 0..8 {
-                if unmount(path, UnmountFlags::DETACH).is_err() {
-                    break;
-                }
+    now.at(Step::Chdir, STAGE);
+    now.ok(rustix::process::fchdir(root));
+    let mut replaced = if own.is_none() { REPLACED } else { b"" };
+    while let Some(path) = fs::word(&mut replaced) {
+        // Whatever is stacked there goes; EINVAL says that nothing more is mounted.
+        for _ in 0..8 {
+            if unmount(path, UnmountFlags::DETACH).is_err() {
+                break;
             }
         }
     }
 
-    proc_and_sys(plan, root, privileged)?;
-    let console = dev::dress(plan, root)?;
+    proc_and_sys(plan, root, privileged, now);
+    let console = dev::dress(plan, root, now);
     for mount in spec.mounts() {
-        one_mount(root, mount).map_err(|errno| Failed {
-            step: Step::Mount,
-            errno,
-            object: mount.destination.to_bytes(),
-        })?;
+        now.at(Step::Mount, mount.destination);
+        now.ok(one_mount(root, mount));
     }
-    if from.is_none() {
+    if own.is_none() {
         // The host's files are shared by intent, the way to PID 1 is not.
-        hide(root, c"/run/pouch").at(Step::Mask, c"/run/pouch")?;
+        now.at(Step::Mask, c"/run/pouch");
+        now.ok(hide(root, c"/run/pouch"));
     }
     if !privileged {
-        protect(root)?;
+        protect(root, now);
     }
     if spec.flags() & flags::READ_ONLY != 0 {
-        mount::set(root, c"", mount::RDONLY, false).at(Step::Mask, c"/")?;
+        now.at(Step::Mask, c"/");
+        now.ok(mount::set(root, mount::RDONLY, false));
     }
 
-    rustix::process::fchdir(root).at(Step::Chdir, STAGE)?;
-    mount::pivot_here().at(Step::PivotRoot, from.unwrap_or(c"/"))?;
-    rustix::process::chdir(c"/").at(Step::Chdir, c"/")?;
-    dev::way_back(plan)?;
-    Ok(console)
+    // The working directory is the new root still, which is where this is done from.
+    now.at(Step::PivotRoot, from);
+    now.ok(mount::pivot_here());
+    now.at(Step::Chdir, c"/");
+    now.ok(rustix::process::chdir(c"/"));
+    dev::way_back(plan, now);
+    console
 }
 
 /// A /proc of its own namespaces, /sys to read, its own cgroup below it.
-fn proc_and_sys<'a>(
-    plan: &Plan<'a>,
-    root: BorrowedFd<'_>,
-    privileged: bool,
-) -> Result<(), Failed<'a>> {
-    let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let place = fs::folder(root, c"/proc", 0o555).at(Step::Make, c"/proc")?;
-    let proc = fs::new(c"proc", &[], quiet).at(Step::Mount, c"/proc")?;
-    fs::put(&proc, &place).at(Step::Mount, c"/proc")?;
-
-    let place = fs::folder(root, c"/sys", 0o555).at(Step::Make, c"/sys")?;
-    let readable = if privileged {
-        quiet
-    } else {
-        quiet | MountAttrFlags::MOUNT_ATTR_RDONLY
-    };
-    let sys = fs::new(c"sysfs", &[], readable).at(Step::Mount, c"/sys")?;
-    fs::put(&sys, &place).at(Step::Mount, c"/sys")?;
-
+fn proc_and_sys<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, privileged: bool, now: &Now<'a>) {
+    let readable = if privileged { 0 } else { mount::RDONLY };
+    fs::mount(root, &PROC, 0, now);
+    fs::mount(root, &SYS, readable, now);
     if plan.cgroup.is_some()
         && let Ok(place) = fs::place(root, c"/sys/fs/cgroup")
     {
         // A bind of the one folder: a new cgroup2 mount waits milliseconds for RCU.
-        let tree = fs::clone_path(plan.cgroup_path, false).at(Step::Mount, c"/sys/fs/cgroup")?;
-        let mut bits = mount::NOSUID | mount::NODEV | mount::NOEXEC;
-        if !privileged {
-            bits |= mount::RDONLY;
-        }
-        mount::set(&tree, c"", bits, false).at(Step::Mount, c"/sys/fs/cgroup")?;
-        fs::put(&tree, &place).at(Step::Mount, c"/sys/fs/cgroup")?;
+        now.at(Step::Mount, c"/sys/fs/cgroup");
+        let tree = now.ok(fs::clone_tree(CWD, plan.cgroup_path, false));
+        now.ok(mount::set(lend(&tree), QUIET | readable, false));
+        now.ok(fs::put(lend(&tree), lend(&place)));
     }
-    Ok(())
 }
 
-/// Hides and locks what the tables name. A path that this kernel has not is none to hide.
-fn protect<'a>(root: BorrowedFd<'_>) -> Result<(), Failed<'a>> {
-    for path in READ_ONLY {
-        let place = match fs::place(root, path) {
-            Err(Errno::NOENT) => continue,
-            other => other.at(Step::Mask, path)?,
-        };
-        let tree = fs::clone_tree(place.as_fd(), c"", true).at(Step::Mask, path)?;
-        mount::set(
-            &tree,
-            c"",
-            mount::RDONLY | mount::NOSUID | mount::NODEV | mount::NOEXEC,
-            true,
-        )
-        .at(Step::Mask, path)?;
-        fs::put(&tree, &place).at(Step::Mask, path)?;
-    }
-    for path in MASKED {
-        match hide(root, path) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno).at(Step::Mask, path),
+/// Locks and hides what the tables name. A path that this kernel has not is none to hide.
+fn protect(root: BorrowedFd<'_>, now: &Now<'_>) {
+    for (list, protect) in [(READ_ONLY, lock as Protect), (MASKED, hide)] {
+        let mut list = list;
+        while let Some(path) = fs::word(&mut list) {
+            now.at(Step::Mask, path);
+            match protect(root, path) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => now.end(errno),
+            }
         }
     }
-    Ok(())
+}
+
+type Protect = fn(BorrowedFd<'_>, &CStr) -> Result<(), Errno>;
+
+/// It, and what is mounted below it, is there to read.
+fn lock(root: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
+    let place = fs::place(root, path)?;
+    let tree = fs::clone_tree(lend(&place), c"", true)?;
+    mount::set(lend(&tree), QUIET | mount::RDONLY, true)?;
+    fs::put(lend(&tree), lend(&place))
 }
 
 /// A folder becomes an empty one that stays so, a file becomes /dev/null.
 fn hide(root: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
     let place = fs::place(root, path)?;
-    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode);
-    let cover = if kind == rustix::fs::FileType::Directory {
-        let locked = MountAttrFlags::MOUNT_ATTR_RDONLY
-            | MountAttrFlags::MOUNT_ATTR_NOSUID
-            | MountAttrFlags::MOUNT_ATTR_NODEV
-            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        fs::new(c"tmpfs", &[(c"size", c"0"), (c"mode", c"0555")], locked)?
+    let cover = if fs::is_folder(lend(&place))? {
+        let locked = QUIET | mount::RDONLY;
+        fs::new(c"tmpfs", None, b"size=0,mode=0555", locked)?
     } else {
         // The node that dev::dress has just made on a tmpfs of its own: nobody else's (CVE-2025-31133).
         let null = fs::place(root, c"/dev/null")?;
-        let tree = fs::clone_tree(null.as_fd(), c"", false)?;
-        mount::set(&tree, c"", mount::RDONLY, false)?;
+        let tree = fs::clone_tree(lend(&null), c"", false)?;
+        mount::set(lend(&tree), mount::RDONLY, false)?;
         tree
     };
-    fs::put(&cover, &place)
+    fs::put(lend(&cover), lend(&place))
 }
 
-/// One of `--mount`, `--tmpfs`: its options are those of mount(8) that mean an attribute.
+/// One of `--mount`, `--tmpfs`: its options are those of mount(8) that mean an attribute,
+/// and the file system's own, which are handed on as they are.
 fn one_mount(root: BorrowedFd<'_>, wanted: Mount<'_>) -> Result<(), Errno> {
-    let (mut bits, mut recursive) = (0, false);
-    let mut data = [0u8; 256];
-    let mut used = 0;
-    for option in wanted.options.to_bytes().split(|b| *b == b',') {
-        match option {
-            b"ro" => bits |= mount::RDONLY,
-            b"nosuid" => bits |= mount::NOSUID,
-            b"nodev" => bits |= mount::NODEV,
-            b"noexec" => bits |= mount::NOEXEC,
-            b"rbind" => recursive = true,
-            b"" | b"rw" | b"bind" => {}
-            other => {
-                // An option of the file system's own, handed on as it is.
-                let end = used + other.len() + 1;
-                let room = data.get_mut(used..end).ok_or(Errno::NAMETOOLONG)?;
-                let (text, comma) = room
-                    .split_at_mut_checked(other.len())
-                    .ok_or(Errno::NAMETOOLONG)?;
-                text.copy_from_slice(other);
-                comma.fill(b',');
-                used = end;
-            }
-        }
+    let options = wanted.options.to_bytes();
+    let (mut bits, mut rest) = (0, Some(options));
+    while let Some(some) = rest {
+        let (option, behind) = cut(some, b',');
+        bits |= fs::attribute(option).unwrap_or(0);
+        rest = behind;
     }
-    let kind = wanted.kind.to_bytes();
-    let tree = if kind == b"bind" {
-        fs::clone_path(wanted.source, recursive)?
+    let recursive = bits & fs::RECURSIVE != 0;
+    bits &= !fs::RECURSIVE;
+    let tree = if wanted.kind == c"bind" {
+        fs::clone_tree(CWD, wanted.source, recursive)?
     } else {
-        let context =
-            rustix::mount::fsopen(wanted.kind, rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC)?;
-        rustix::mount::fsconfig_set_string(&context, c"source", wanted.source)?;
-        for option in data
-            .get(..used)
-            .unwrap_or_default()
-            .split(|b| *b == b',')
-            .filter(|o| !o.is_empty())
-        {
-            let mut room = [0u8; 256];
-            let option = fs::c_string(option, &mut room).ok_or(Errno::NAMETOOLONG)?;
-            set_option(context.as_fd(), option)?;
-        }
-        rustix::mount::fsconfig_create(&context)?;
-        rustix::mount::fsmount(
-            &context,
-            rustix::mount::FsMountFlags::FSMOUNT_CLOEXEC,
-            MountAttrFlags::empty(),
-        )?
+        fs::new(wanted.kind, Some(wanted.source), options, 0)?
     };
     if bits != 0 {
-        mount::set(&tree, c"", bits, recursive)?;
+        mount::set(lend(&tree), bits, recursive)?;
     }
-    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode);
-    let place = if kind == rustix::fs::FileType::Directory {
-        fs::folder(root, wanted.destination, 0o755)?
+    let place = if fs::is_folder(lend(&tree))? {
+        fs::folder(root, wanted.destination.to_bytes(), 0o755)?
     } else {
         fs::file(root, wanted.destination)?
     };
-    fs::put(&tree, &place)
-}
-
-/// `key=value` or a flag.
-fn set_option(context: BorrowedFd<'_>, option: &CStr) -> Result<(), Errno> {
-    let bytes = option.to_bytes();
-    let Some(cut) = bytes.iter().position(|b| *b == b'=') else {
-        return rustix::mount::fsconfig_set_flag(context, option);
-    };
-    let (mut key, mut value) = ([0u8; 64], [0u8; 256]);
-    let key =
-        fs::c_string(bytes.get(..cut).unwrap_or_default(), &mut key).ok_or(Errno::NAMETOOLONG)?;
-    let value = fs::c_string(bytes.get(cut + 1..).unwrap_or_default(), &mut value)
-        .ok_or(Errno::NAMETOOLONG)?;
-    rustix::mount::fsconfig_set_string(context, key, value)
+    fs::put(lend(&tree), lend(&place))
 }

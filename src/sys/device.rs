@@ -2,7 +2,7 @@
 
 use rustix::fd::{AsFd, AsRawFd};
 
-use super::{Errno, call, nr};
+use super::{Errno, call, nr, socket};
 
 /// TIOCGPTN: the number of a pseudo-terminal's slave, asked of its master.
 const TIOCGPTN: usize = 0x8004_5430;
@@ -47,11 +47,11 @@ pub fn real_terminal(fd: impl AsFd) -> Result<(u32, u32), Errno> {
     ask(fd, TIOCGDEV).map(|dev| ((dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xf_ff00)))
 }
 
-/// Brings the loopback interface of this network namespace up, through any socket in it.
+/// Brings the loopback interface of this network namespace up.
 ///
 /// # Errors
-/// Those of netdevice(7).
-pub fn loopback_up(socket: impl AsFd) -> Result<(), Errno> {
+/// Those of socket(2) and netdevice(7).
+pub fn loopback_up() -> Result<(), Errno> {
     /// struct ifreq, as far as the flags, at its full size of either word width.
     #[repr(C)]
     struct Request {
@@ -64,7 +64,8 @@ pub fn loopback_up(socket: impl AsFd) -> Result<(), Errno> {
         flags: 0,
         rest: [0; 22],
     };
-    let fd = socket.as_fd().as_raw_fd() as usize;
+    let socket = socket::inet()?;
+    let fd = socket.as_raw_fd() as usize;
     // SAFETY: the request is an ifreq of full size and lives over both calls.
     unsafe {
         call(

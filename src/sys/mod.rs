@@ -16,6 +16,7 @@ pub mod terminal;
 pub mod time;
 
 use linux_raw_sys::general as nr;
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 pub use rustix::io::Errno;
 
 /// Enters the kernel and tells its answers from its errors. An answer is a number, a
@@ -23,7 +24,7 @@ pub use rustix::io::Errno;
 ///
 /// # Safety
 /// As for the system call.
-#[inline]
+#[inline(always)]
 unsafe fn call<const N: usize>(number: u32, args: [usize; N]) -> Result<u32, Errno> {
     const { assert!(N <= 5) }
     let at = |i: usize| args.get(i).copied().unwrap_or(0);
@@ -52,6 +53,14 @@ unsafe fn enter(
     } else {
         Ok(ret as u32)
     }
+}
+
+/// A descriptor lent. As its `as_fd`, which checks once more, in a function of its own,
+/// that it is not -1.
+#[inline(always)]
+pub fn lend(fd: &OwnedFd) -> BorrowedFd<'_> {
+    // SAFETY: an OwnedFd is open and never -1, and both are a transparent i32; the loan is bound to its life.
+    unsafe { core::mem::transmute::<i32, BorrowedFd<'_>>(fd.as_raw_fd()) }
 }
 
 /// exit_group(2): ends this process with that status.

@@ -1,30 +1,29 @@
 //! Attributes of mounts by descriptor: mount_setattr(2), and mounting at one.
 
-use core::ffi::CStr;
-
 use linux_raw_sys::general::mount_attr;
-use rustix::fd::{AsFd, AsRawFd};
+use rustix::fd::{AsRawFd, BorrowedFd};
 
 use super::{Errno, call, nr};
 
 /// No set-user-ID bits take effect.
-pub const NOSUID: u64 = nr::MOUNT_ATTR_NOSUID as u64;
+pub const NOSUID: u32 = nr::MOUNT_ATTR_NOSUID;
 /// Read-only.
-pub const RDONLY: u64 = nr::MOUNT_ATTR_RDONLY as u64;
+pub const RDONLY: u32 = nr::MOUNT_ATTR_RDONLY;
 /// No device nodes.
-pub const NODEV: u64 = nr::MOUNT_ATTR_NODEV as u64;
+pub const NODEV: u32 = nr::MOUNT_ATTR_NODEV;
 /// No execution.
-pub const NOEXEC: u64 = nr::MOUNT_ATTR_NOEXEC as u64;
+pub const NOEXEC: u32 = nr::MOUNT_ATTR_NOEXEC;
 
-/// Sets attributes on the mount that `path` below `fd` lies on; an empty path is `fd` itself.
+/// Sets attributes on the mount that `fd` is.
 ///
 /// `recursive` takes the mounts below it too, which a remount does not.
 ///
 /// # Errors
 /// Those of mount_setattr(2); ENOSYS before Linux 5.12.
-pub fn set(fd: impl AsFd, path: &CStr, attributes: u64, recursive: bool) -> Result<(), Errno> {
+#[inline(never)]
+pub fn set(fd: BorrowedFd<'_>, attributes: u32, recursive: bool) -> Result<(), Errno> {
     let attr = mount_attr {
-        attr_set: attributes,
+        attr_set: attributes.into(),
         attr_clr: 0,
         propagation: 0,
         userns_fd: 0,
@@ -33,13 +32,13 @@ pub fn set(fd: impl AsFd, path: &CStr, attributes: u64, recursive: bool) -> Resu
     if recursive {
         flags |= nr::AT_RECURSIVE;
     }
-    // SAFETY: path ends in NUL, attr lives over the call and its true size is given.
+    // SAFETY: the empty path ends in NUL, attr lives over the call and its true size is given.
     unsafe {
         call(
             nr::__NR_mount_setattr,
             [
-                fd.as_fd().as_raw_fd() as usize,
-                path.as_ptr() as usize,
+                fd.as_raw_fd() as usize,
+                c"".as_ptr() as usize,
                 flags as usize,
                 &raw const attr as usize,
                 size_of::<mount_attr>(),

@@ -78,55 +78,42 @@ const CLOSE_RANGE_CLOEXEC: usize = 4;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// A NULL-ended list of pointers to words, for execve.
-fn list<'a>(words: impl Iterator<Item = &'a CStr>) -> Result<Vec<*const c_char, WORDS_MAX>, Errno> {
+/// A NULL-ended list of pointers to words, for execve; words too many are left out, and told.
+#[inline(never)]
+fn list(words: &[&CStr]) -> (Vec<*const c_char, WORDS_MAX>, bool) {
     let mut list = Vec::new();
+    let mut fits = true;
     for word in words {
-        list.push(word.as_ptr()).map_err(|_| Errno::TOOBIG)?;
+        fits &= list.push(word.as_ptr()).is_ok();
     }
-    list.push(core::ptr::null()).map_err(|_| Errno::TOOBIG)?;
-    Ok(list)
+    fits &= list.push(core::ptr::null()).is_ok();
+    (list, fits)
 }
 
 /// execve(2). Comes back only with the reason why not.
-pub fn exec<'a>(
-    path: &CStr,
-    args: impl Iterator<Item = &'a CStr>,
-    env: impl Iterator<Item = &'a CStr>,
-) -> Errno {
-    let (args, env) = match (list(args), list(env)) {
-        (Ok(args), Ok(env)) => (args, env),
-        (Err(e), _) | (_, Err(e)) => return e,
-    };
-    // SAFETY: both lists end in NULL, point to NUL-ended words, and live over the call.
-    match unsafe {
-        call(
-            nr::__NR_execve,
-            [
-                path.as_ptr() as usize,
-                args.as_ptr() as usize,
-                env.as_ptr() as usize,
-            ],
-        )
-    } {
-        Ok(_) => Errno::INVAL,
-        Err(e) => e,
-    }
+pub fn exec(path: &CStr, args: &[&CStr], env: &[&CStr]) -> Errno {
+    exec_at(nr::AT_FDCWD, path, args, env)
 }
 
 /// execveat(2) of an open binary. Comes back only with the reason why not.
-pub fn exec_fd<'a>(binary: BorrowedFd<'_>, args: impl Iterator<Item = &'a CStr>) -> Errno {
-    let Ok(args) = list(args) else {
+pub fn exec_fd(binary: BorrowedFd<'_>, args: &[&CStr]) -> Errno {
+    exec_at(binary.as_raw_fd(), c"", args, &[])
+}
+
+/// execveat(2): a path, or an empty one that means the descriptor itself.
+#[inline(never)]
+fn exec_at(fd: i32, path: &CStr, args: &[&CStr], env: &[&CStr]) -> Errno {
+    let ((args, all), (env, every)) = (list(args), list(env));
+    if !all || !every {
         return Errno::TOOBIG;
-    };
-    let env: [*const c_char; 1] = [core::ptr::null()];
-    // SAFETY: as for `exec`; the empty path means the descriptor itself.
+    }
+    // SAFETY: both lists end in NULL, point to NUL-ended words, and live over the call.
     match unsafe {
         call(
             nr::__NR_execveat,
             [
-                binary.as_raw_fd() as usize,
-                c"".as_ptr() as usize,
+                fd as usize,
+                path.as_ptr() as usize,
                 args.as_ptr() as usize,
                 env.as_ptr() as usize,
                 nr::AT_EMPTY_PATH as usize,

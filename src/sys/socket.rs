@@ -7,7 +7,7 @@
 use core::ffi::CStr;
 use core::mem::offset_of;
 
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{Errno, call, nr};
 
@@ -27,8 +27,8 @@ const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
 const CLOEXEC: usize = nr::O_CLOEXEC as usize;
 const NONBLOCK: usize = nr::O_NONBLOCK as usize;
 
-fn number(fd: impl AsFd) -> usize {
-    fd.as_fd().as_raw_fd() as usize
+fn number(fd: BorrowedFd<'_>) -> usize {
+    fd.as_raw_fd() as usize
 }
 
 fn new(family: usize, kind: usize) -> Result<OwnedFd, Errno> {
@@ -52,7 +52,7 @@ pub fn packets(nonblocking: bool) -> Result<OwnedFd, Errno> {
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM, EAFNOSUPPORT in a kernel without IPv4.
-pub fn inet() -> Result<OwnedFd, Errno> {
+pub(super) fn inet() -> Result<OwnedFd, Errno> {
     new(AF_INET, SOCK_DGRAM)
 }
 
