@@ -201,7 +201,7 @@ pub fn new(
     }
     fsconfig_create(context)?;
     fsmount(
-        &context,
+        context,
         FsMountFlags::FSMOUNT_CLOEXEC,
         MountAttrFlags::from_bits_retain(attributes),
     )
