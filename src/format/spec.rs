@@ -341,7 +341,7 @@ impl<'a> Spec<'a> {
         let spec = Spec { bytes };
         let mut records = spec.records();
         let (mut args, mut envs, mut seen) = (0, 0, 0u32);
-        while let Some(record) = records.next() {
+        for record in records.by_ref() {
             let (strings, size) = record.tag.shape();
             let nuls = record.bytes.iter().filter(|b| **b == 0).count();
             let good = match strings {
