@@ -11,10 +11,10 @@ use rustix::mount::{
 };
 
 use super::Init;
-use super::files::{read_file, write_file};
+use super::files::{self, read_file, write_file};
 use super::log::note;
 use super::words::Words;
-use crate::sys::{self, Errno, process};
+use crate::sys::{self, Errno, file, process};
 
 /// One early mount: source, target, type, flags, options.
 struct Early(
@@ -154,8 +154,7 @@ pub(super) fn mounts() {
 /// Numbers 0 to 2 are taken, so that no descriptor of PID 1 is ever a standard stream.
 pub(super) fn standard_streams() {
     use rustix::fd::{AsRawFd, IntoRawFd};
-    while let Ok(fd) = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::NOCTTY, Mode::empty())
-    {
+    while let Ok(fd) = files::open(c"/dev/null", OFlags::RDWR) {
         if fd.as_raw_fd() > 2 {
             return;
         }
@@ -220,9 +219,9 @@ fn say(what: &str, object: &CStr, e: Errno) {
 }
 
 fn link_is(path: &CStr, target: &[u8]) -> bool {
-    let mut room = [core::mem::MaybeUninit::uninit(); 64];
-    rustix::fs::readlinkat_raw(rustix::fs::CWD, path, &mut room)
-        .is_ok_and(|(text, _)| text == target)
+    let mut room = [0u8; 64];
+    let len = file::link(path, &mut room).unwrap_or(0);
+    room.get(..len) == Some(target)
 }
 
 /// Whether this is PID 1 of a PID namespace, and not the board's.
@@ -249,11 +248,7 @@ pub(super) fn last_resort(e: Errno) -> ! {
         c"the tables; running /bin/sh as PID 1",
         e,
     );
-    let console = rustix::fs::open(
-        c"/dev/console",
-        OFlags::RDWR | OFlags::NOCTTY,
-        Mode::empty(),
-    );
+    let console = files::open(c"/dev/console", OFlags::RDWR);
     if let Ok(console) = &console {
         let _ = rustix::stdio::dup2_stdin(console);
         let _ = rustix::stdio::dup2_stdout(console);

@@ -6,13 +6,13 @@
 use core::ffi::CStr;
 
 use log::Level;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, unlinkat};
 
 use super::files;
 use super::tables::Tables;
 use super::words::Words;
-use crate::sys::Errno;
+use crate::sys::{Errno, file, lend};
 
 /// Where the tree is mounted.
 const ROOT: &CStr = c"/sys/fs/cgroup";
@@ -22,8 +22,7 @@ const POUCH: &CStr = c"/sys/fs/cgroup/pouch";
 /// openat(2), close-on-exec and never by a link.
 #[inline(never)]
 fn open(at: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    openat(at, name, flags, Mode::empty())
+    file::open_at(Some(at), name, flags | OFlags::NOFOLLOW)
 }
 
 /// Opens a folder to work below it.
@@ -34,13 +33,13 @@ fn folder(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
 /// mkdirat(2).
 #[inline(never)]
 fn make_folder(at: &OwnedFd, name: &CStr) -> Result<(), Errno> {
-    mkdirat(at, name, Mode::from_raw_mode(0o755))
+    mkdirat(lend(at), name, Mode::from_raw_mode(0o755))
 }
 
 /// Writes a file of a cgroup.
 #[inline(never)]
 pub(super) fn write(cgroup: &OwnedFd, file: &CStr, value: &[u8]) -> Result<(), Errno> {
-    let fd = open(cgroup.as_fd(), file, OFlags::WRONLY)?;
+    let fd = open(lend(cgroup), file, OFlags::WRONLY)?;
     files::write(&fd, value).map(drop)
 }
 
@@ -51,7 +50,7 @@ pub(super) fn read<'a>(
     file: &CStr,
     room: &'a mut [u8],
 ) -> Result<&'a [u8], Errno> {
-    let fd = open(cgroup.as_fd(), file, OFlags::RDONLY)?;
+    let fd = open(lend(cgroup), file, OFlags::RDONLY)?;
     let len = files::read(&fd, room)?;
     Ok(room.get(..len).unwrap_or_default())
 }
@@ -67,20 +66,20 @@ pub(super) fn prepare(t: &mut Tables) {
         Err(e) => return without("open /sys/fs/cgroup", e),
     };
     // Only a cgroup that is not the real root has a type, and must then be empty itself.
-    if open(root.as_fd(), c"cgroup.type", OFlags::RDONLY).is_ok() {
+    if open(lend(&root), c"cgroup.type", OFlags::RDONLY).is_ok() {
         let _ = make_folder(&root, c"init");
-        if let Ok(leaf) = folder(root.as_fd(), c"init") {
+        if let Ok(leaf) = folder(lend(&root), c"init") {
             let _ = write(&leaf, c"cgroup.procs", b"0");
         }
     }
     let _ = make_folder(&root, c"shell");
-    t.shell_cgroup = folder(root.as_fd(), c"shell").ok();
+    t.shell_cgroup = folder(lend(&root), c"shell").ok();
     match make_folder(&root, c"pouch") {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(e) => return without("create /sys/fs/cgroup/pouch", e),
     }
     t.config.cgroups = true;
-    let Ok(pouch) = folder(root.as_fd(), c"pouch") else {
+    let Ok(pouch) = folder(lend(&root), c"pouch") else {
         return;
     };
     // One at a time: one that the kernel lacks must not cost the others.
@@ -111,12 +110,12 @@ pub(super) fn path(name: &str) -> Words {
 pub(super) fn make(name: &CStr) -> Result<(OwnedFd, OwnedFd), Errno> {
     let pouch = folder(rustix::fs::CWD, POUCH)?;
     make_folder(&pouch, name)?;
-    let opened = folder(pouch.as_fd(), name).and_then(|cgroup| {
-        let events = open(cgroup.as_fd(), c"cgroup.events", OFlags::RDONLY)?;
+    let opened = folder(lend(&pouch), name).and_then(|cgroup| {
+        let events = open(lend(&cgroup), c"cgroup.events", OFlags::RDONLY)?;
         Ok((cgroup, events))
     });
     if opened.is_err() {
-        let _ = rmdir(pouch.as_fd(), name);
+        let _ = rmdir(lend(&pouch), name);
     }
     opened
 }
@@ -131,7 +130,7 @@ fn rmdir(at: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
 pub(super) fn populated(events: &OwnedFd) -> bool {
     let mut room = [0u8; 128];
     // An error: the cgroup is gone.
-    let len = rustix::io::pread(events, &mut room[..], 0).unwrap_or(0);
+    let len = rustix::io::pread(lend(events), &mut room[..], 0).unwrap_or(0);
     let text = room.get(..len).unwrap_or_default();
     len > 0 && files::line_of(text, b"populated 0").is_none()
 }
@@ -145,7 +144,7 @@ const DEPTH: u32 = 8;
 /// EBUSY while something is still on its way out.
 pub(super) fn remove(name: &CStr) -> Result<(), Errno> {
     let pouch = folder(rustix::fs::CWD, POUCH)?;
-    remove_below(pouch.as_fd(), name, DEPTH)
+    remove_below(lend(&pouch), name, DEPTH)
 }
 
 fn remove_below(at: BorrowedFd<'_>, name: &CStr, depth: u32) -> Result<(), Errno> {
@@ -155,14 +154,8 @@ fn remove_below(at: BorrowedFd<'_>, name: &CStr, depth: u32) -> Result<(), Errno
         Err(_) => {}
     }
     let here = folder(at, name)?;
-    let mut room = [core::mem::MaybeUninit::uninit(); 1024];
-    let mut entries = rustix::fs::RawDir::new(&here, &mut room);
-    while let Some(entry) = entries.next() {
-        let Ok(entry) = entry else { break };
-        let dots = matches!(entry.file_name().to_bytes(), b"." | b"..");
-        if entry.file_type() == rustix::fs::FileType::Directory && !dots {
-            let _ = remove_below(here.as_fd(), entry.file_name(), depth - 1);
-        }
-    }
+    let _ = file::folders(&here, &mut |below| {
+        let _ = remove_below(lend(&here), below, depth - 1);
+    });
     rmdir(at, name)
 }

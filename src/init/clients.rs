@@ -4,13 +4,13 @@
 //! that does not take its reply is let go.
 
 use rustix::event::epoll::EventFlags;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 
 use super::poll::{Token, rewatch, watch};
 use super::tables::{CLIENTS, ClientId, ClientRecord, Session, UnitId, Waits, free, vacate};
 use super::{Init, files};
 use crate::format::message::{CHUNK, MESSAGE_MAX, Refusal, Reply, Request};
-use crate::sys::{Errno, socket};
+use crate::sys::{Errno, lend, socket};
 
 /// The socket of the host's root.
 const CONTROL: &core::ffi::CStr = c"/run/pouch/control";
@@ -24,16 +24,16 @@ impl Init {
     pub(super) fn listen(&mut self) -> Result<(), Errno> {
         let listening = socket::packets(true)?;
         let _ = rustix::fs::unlink(CONTROL);
-        socket::bind(listening.as_fd(), CONTROL)?;
+        socket::bind(lend(&listening), CONTROL)?;
         rustix::fs::chmod(CONTROL, rustix::fs::Mode::from_raw_mode(0o600))?;
-        socket::listen(listening.as_fd(), BACKLOG)?;
+        socket::listen(lend(&listening), BACKLOG)?;
         self.t.control = Some(listening);
         Ok(())
     }
 
     /// Somebody connects from the host.
     pub(super) fn control_ready(&mut self) {
-        let accepted = self.t.control.as_ref().map(|c| socket::accept(c.as_fd()));
+        let accepted = self.t.control.as_ref().map(|c| socket::accept(lend(c)));
         if let Some(Ok(fd)) = accepted {
             self.client_add(fd, None);
         }
@@ -42,14 +42,14 @@ impl Init {
     /// Somebody connects from inside a container.
     pub(super) fn listener_ready(&mut self, id: UnitId) {
         let listener = self.t.unit(id).and_then(|u| u.listener.as_ref());
-        if let Some(Ok(fd)) = listener.map(|l| socket::accept(l.as_fd())) {
+        if let Some(Ok(fd)) = listener.map(|l| socket::accept(lend(l))) {
             self.client_add(fd, Some(id));
         }
     }
 
     #[inline(never)]
     fn client_add(&mut self, fd: OwnedFd, inside: Option<UnitId>) {
-        let Ok(peer) = socket::peer(fd.as_fd()) else {
+        let Ok(peer) = socket::peer(lend(&fd)) else {
             return;
         };
         // The host's socket answers the host's root alone, and nobody who sits in a container's cgroup.
@@ -88,7 +88,7 @@ impl Init {
             return;
         };
         let waits = client.waits;
-        let got = match socket::receive(client.fd.as_fd(), &mut room, false) {
+        let got = match socket::receive(lend(&client.fd), &mut room, false) {
             Err(Errno::AGAIN | Errno::INTR) => return,
             Ok(got) if got.len > 0 => got,
             Ok(_) | Err(_) => return self.client_gone(id),
@@ -269,7 +269,7 @@ impl Init {
 fn send(fd: &OwnedFd, reply: &Reply<'_>) -> Result<(), Errno> {
     let mut room = [0u8; REPLY_MAX];
     let bytes = reply.emit(&mut room).ok_or(Errno::MSGSIZE)?;
-    socket::send(fd.as_fd(), bytes, None)
+    socket::send(lend(fd), bytes, None)
 }
 
 /// The same to one who reads, or to nobody.

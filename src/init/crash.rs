@@ -8,7 +8,7 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use log::Level;
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::OFlags;
 
 use super::log::note;
@@ -18,7 +18,7 @@ use super::words::Words;
 use super::{Init, files};
 use crate::format::number::u64;
 use crate::format::text::cut;
-use crate::sys::{self, Errno, process, signal, time};
+use crate::sys::{self, Errno, lend, process, signal, time};
 
 /// So many crashes within a minute are too many, unless `pouch.crash-limit=` says otherwise.
 pub(super) const LIMIT: u32 = 3;
@@ -69,10 +69,8 @@ pub(super) fn own_binary() -> Result<(OwnedFd, u64), Errno> {
         if len == 0 {
             return Ok((fd, digest));
         }
-        // Eight bytes a step: the digest only has to differ between builds.
-        for word in room.get(..len).unwrap_or_default().chunks(8) {
-            let word = word.iter().fold(0u64, |w, b| w << 8 | u64::from(*b));
-            digest = (digest ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        for byte in room.get(..len).unwrap_or_default() {
+            digest = (digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
 }
@@ -145,7 +143,7 @@ fn reexecute(crashes: u32, first: u64) {
     }
     process::keep_over_exec(HIGHEST_FD);
     if let Some(binary) = process::adopt_fd(BINARY.load(Ordering::Relaxed)) {
-        let _ = process::exec_fd(binary.as_fd(), &[c"init", arg.path()]);
+        let _ = process::exec_fd(lend(&binary), &[c"init", arg.path()]);
     }
 }
 

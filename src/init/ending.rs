@@ -38,11 +38,9 @@ impl Init {
         let Ok(len) = files::read(&self.signals, &mut room) else {
             return;
         };
-        for record in room
-            .get(..len)
-            .unwrap_or_default()
-            .chunks_exact(signal::RECORD)
-        {
+        let mut rest = room.get(..len).unwrap_or_default();
+        while let Some((record, behind)) = rest.split_at_checked(signal::RECORD) {
+            rest = behind;
             // struct signalfd_siginfo begins with ssi_signo.
             let number = record.first_chunk().map_or(0, |b| u32::from_ne_bytes(*b));
             match number {
@@ -264,5 +262,5 @@ fn unescape<'a>(text: &[u8], room: &'a mut [u8]) -> Option<&'a CStr> {
         len += 1;
     }
     // The room was zeros, so what stands behind is the end.
-    CStr::from_bytes_until_nul(room).ok()
+    CStr::from_bytes_with_nul(room.get(..=len)?).ok()
 }

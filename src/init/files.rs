@@ -6,28 +6,16 @@
 use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
 use super::words::Words;
-use crate::sys::Errno;
+pub(super) use crate::sys::file::{read, write};
+use crate::sys::{Errno, file};
 
 /// open(2), close-on-exec, and never a controlling terminal.
 #[inline(never)]
 pub(super) fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
-    rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
-}
-
-/// read(2).
-#[inline(never)]
-pub(super) fn read(fd: &OwnedFd, room: &mut [u8]) -> Result<usize, Errno> {
-    rustix::io::read(fd, room)
-}
-
-/// write(2).
-#[inline(never)]
-pub(super) fn write(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> {
-    rustix::io::write(fd, bytes)
+    file::open_at(None, path, flags | OFlags::NOCTTY)
 }
 
 /// Closes what is open there.

@@ -1,7 +1,7 @@
 //! A container's launch: what is prepared before its process is made, and what is heard of it.
 
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::fd::OwnedFd;
+use rustix::fs::OFlags;
 
 use log::Level;
 
@@ -13,10 +13,7 @@ use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::spec::{Spec, TTY_AUTO, TTY_NONE};
 use crate::jail::{self, Plan, Report, Stdio};
 use crate::policy::unit::Event;
-use crate::sys::{Errno, socket};
-
-/// Why a launch could not even be tried.
-pub(super) type Unable = (Step, Errno);
+use crate::sys::{Errno, file, lend, socket};
 
 impl Init {
     /// Makes its process, or notes why that cannot be.
@@ -27,16 +24,16 @@ impl Init {
         if let Some(record) = self.t.unit_mut(id) {
             record.fault = None;
         }
-        if let Err((step, e)) = self.unit_try(id) {
+        let mut step = Step::Clone;
+        if let Err(e) = self.unit_try(id, &mut step) {
             if let Some(record) = self.t.unit_mut(id)
                 && record.fault.is_none()
             {
-                let path;
-                let mut object = record.name.as_str();
-                if step == Step::CgroupMake {
-                    path = cgroup::path(object);
-                    object = path.as_str();
-                }
+                let path = cgroup::path(&record.name);
+                let object = match step {
+                    Step::CgroupMake => path.as_str(),
+                    _ => record.name.as_str(),
+                };
                 record.fault = Some(Kept::of(unable(step, e, object.as_bytes())));
             }
             self.unit_event(id, Event::NotLaunched);
@@ -44,43 +41,55 @@ impl Init {
         self.unit_file(id);
     }
 
-    fn unit_try(&mut self, id: UnitId) -> Result<(), Unable> {
-        let session = self.t.unit_session(id).ok_or((Step::Clone, Errno::NOENT))?;
-        let terminal = |e| (Step::Terminal, e);
+    /// What is made is kept in the record at once: what fails later is cleaned up from there.
+    fn unit_try(&mut self, id: UnitId, step: &mut Step) -> Result<(), Errno> {
+        let session = self.t.unit_session(id).ok_or(Errno::NOENT)?;
+        *step = Step::Terminal;
         let mut output = None;
         if self.spec_of(id).map_or(TTY_AUTO, Spec::tty) == TTY_NONE {
-            output = Some(self.session_pipe(session).map_err(terminal)?);
+            output = Some(self.session_pipe(session)?);
         } else {
-            self.session_open(session).map_err(terminal)?;
+            self.session_open(session)?;
         }
         if self.t.config.cgroups {
-            let name = self.spec_of(id).map_or(c"", Spec::name);
-            let (folder, events) = cgroup::make(name).map_err(|e| (Step::CgroupMake, e))?;
-            let _ = watch(&self.epoll, &events, Token::Cgroup, id);
-            if let Some(record) = self.t.unit_mut(id) {
-                files::keep(&mut record.cgroup, folder);
-                files::keep(&mut record.events, events);
-            }
+            *step = Step::CgroupMake;
+            self.unit_cgroup(id)?;
+            *step = Step::CgroupWrite;
             self.unit_limits(id)?;
         }
-        let listener = socket::packets(true).map_err(|e| (Step::Socket, e))?;
-        let clone = |e| (Step::Clone, e);
-        let (report, writing) = report_pipe().map_err(clone)?;
-        let (pid, pidfd) = self
-            .unit_clone(id, &listener, &writing, output.as_ref())
-            .map_err(clone)?;
+        *step = Step::Socket;
+        let listener = socket::packets(true)?;
+        if let Some(record) = self.t.unit_mut(id) {
+            files::keep(&mut record.listener, listener);
+        }
+        *step = Step::Clone;
+        let (report, writing) = report_pipe()?;
         let _ = watch(&self.epoll, &report, Token::Report, id);
+        if let Some(record) = self.t.unit_mut(id) {
+            files::keep(&mut record.report, report);
+        }
+        let (pid, pidfd) = self.unit_clone(id, &writing, output.as_ref())?;
         if let Some(record) = self.t.unit_mut(id) {
             record.pid = pid;
             files::keep(&mut record.pidfd, pidfd);
-            files::keep(&mut record.report, report);
-            files::keep(&mut record.listener, listener);
+        }
+        Ok(())
+    }
+
+    /// Its cgroup, with word of whether anything lives in it.
+    fn unit_cgroup(&mut self, id: UnitId) -> Result<(), Errno> {
+        let name = self.spec_of(id).map_or(c"", Spec::name);
+        let (folder, events) = cgroup::make(name)?;
+        let _ = watch(&self.epoll, &events, Token::Cgroup, id);
+        if let Some(record) = self.t.unit_mut(id) {
+            files::keep(&mut record.cgroup, folder);
+            files::keep(&mut record.events, events);
         }
         Ok(())
     }
 
     /// The cgroup's files, while it is still empty: a limit below what runs would kill at once.
-    fn unit_limits(&mut self, id: UnitId) -> Result<(), Unable> {
+    fn unit_limits(&mut self, id: UnitId) -> Result<(), Errno> {
         let Some(spec) = super::units::spec_in(self.specs, self.t, id) else {
             return Ok(());
         };
@@ -91,9 +100,8 @@ impl Init {
             if let Some(folder) = &record.cgroup
                 && let Err(e) = cgroup::write(folder, file, value.to_bytes())
             {
-                let step = Step::CgroupWrite;
-                record.fault = Some(Kept::of(unable(step, e, file.to_bytes())));
-                return Err((step, e));
+                record.fault = Some(Kept::of(unable(Step::CgroupWrite, e, file.to_bytes())));
+                return Err(e);
             }
         }
         Ok(())
@@ -102,27 +110,25 @@ impl Init {
     fn unit_clone(
         &self,
         id: UnitId,
-        listener: &OwnedFd,
         report: &OwnedFd,
         output: Option<&OwnedFd>,
     ) -> Result<(i32, OwnedFd), Errno> {
-        let (Some(spec), Some(record)) = (self.spec_of(id), self.t.unit(id)) else {
-            return Err(Errno::NOENT);
-        };
-        let Some(session) = record.session.and_then(|s| self.t.session(s)) else {
-            return Err(Errno::NOENT);
-        };
+        let none = Errno::NOENT;
+        let spec = self.spec_of(id).ok_or(none)?;
+        let record = self.t.unit(id).ok_or(none)?;
+        let listener = record.listener.as_ref().ok_or(none)?;
+        let session = record.session.and_then(|s| self.t.session(s)).ok_or(none)?;
         let mut path = Words::new("/dev/pts/");
         path.num(session.pts.unwrap_or(0).into());
         let stdio = match (output, &session.slave) {
             (Some(output), _) => Stdio::Pipe {
-                output: output.as_fd(),
+                output: lend(output),
             },
             (None, Some(slave)) => Stdio::Terminal {
-                slave: slave.as_fd(),
+                slave: lend(slave),
                 path: path.path(),
             },
-            (None, None) => return Err(Errno::NOENT),
+            (None, None) => return Err(none),
         };
         // A slot with a VT of its own is the kernel's terminal; any other end is a wire.
         let vt = record.slot.is_some()
@@ -132,12 +138,12 @@ impl Init {
                 .is_some();
         jail::launch(&Plan {
             spec,
-            cgroup: record.cgroup.as_ref().map(AsFd::as_fd),
+            cgroup: record.cgroup.as_ref().map(lend),
             cgroup_path: cgroup::path(&record.name).path(),
             stdio,
-            report: report.as_fd(),
-            listener: listener.as_fd(),
-            binary: self.binary.as_fd(),
+            report: lend(report),
+            listener: lend(listener),
+            binary: lend(&self.binary),
             term: shells::term(vt),
         })
     }
@@ -178,9 +184,8 @@ fn unable(step: Step, e: Errno, object: &[u8]) -> Fault<'_> {
 }
 
 /// The pipe that a launch reports on: its ends to read and to write.
-#[inline(never)]
 pub(super) fn report_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
-    pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+    file::pipe(OFlags::NONBLOCK)
 }
 
 /// Reads the report of a launch, if it has come: whether execve succeeded, and if not why.

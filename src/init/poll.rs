@@ -3,12 +3,12 @@
 use core::mem::MaybeUninit;
 
 use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
 use super::Init;
 use super::tables::NEVER;
-use crate::sys::{Errno, time};
+use crate::sys::{Errno, file, lend, time};
 
 /// Who waits for a descriptor. The number goes into epoll's data beside the place in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +43,7 @@ const TOKENS: [Token; 10] = [
 const BATCH: usize = 32;
 
 pub(super) fn new() -> Result<OwnedFd, Errno> {
-    epoll::create(CreateFlags::CLOEXEC)
+    file::epoll()
 }
 
 /// epoll_ctl(2): `change` what is waited for, or wait for it from now on.
@@ -57,12 +57,12 @@ fn control(
 ) -> Result<(), Errno> {
     let data = EventData::new_u64(number.into());
     if !change {
-        match epoll::add(epoll, fd, data, flags) {
+        match epoll::add(lend(epoll), lend(fd), data, flags) {
             Err(Errno::EXIST) => {}
             other => return other,
         }
     }
-    epoll::modify(epoll, fd, data, flags)
+    epoll::modify(lend(epoll), lend(fd), data, flags)
 }
 
 /// Waits for a descriptor from now on: for bytes to read, of cgroup.events for news.
@@ -100,7 +100,7 @@ pub(super) fn rewatch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: u8, out: 
 #[inline(never)]
 pub(super) fn unwatch(epoll: &OwnedFd, fd: &mut Option<OwnedFd>) {
     if let Some(fd) = fd.take() {
-        let _ = epoll::delete(epoll, &fd);
+        let _ = epoll::delete(lend(epoll), lend(&fd));
     }
 }
 
@@ -116,10 +116,11 @@ impl Init {
             }
         });
         let mut room = [MaybeUninit::uninit(); BATCH];
-        let events: &[epoll::Event] = match epoll::wait(&self.epoll, &mut room, timeout.as_ref()) {
-            Ok((events, _)) => events,
-            Err(_) => return, // EINTR, and nothing else can be
-        };
+        let events: &[epoll::Event] =
+            match epoll::wait(lend(&self.epoll), &mut room, timeout.as_ref()) {
+                Ok((events, _)) => events,
+                Err(_) => return, // EINTR, and nothing else can be
+            };
         // Signals first: a child's end is known before the silence of its descriptors is read.
         for event in events {
             if event.data.u64() == 0 {

@@ -1,7 +1,7 @@
 //! What commands ask, and who may ask it.
 
 use rustix::fd::OwnedFd;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use super::tables::{ClientId, Line, SESSIONS, Session, UNITS, UnitId, Waits, Whose};
 use super::words::Words;
@@ -12,7 +12,7 @@ use crate::format::name;
 use crate::format::spec::{Spec, flags};
 use crate::policy::shutdown;
 use crate::policy::unit::{Event, State};
-use crate::sys::{Errno, time};
+use crate::sys::{Errno, file, lend, time};
 
 /// Major numbers of Unix98 pseudo-terminal slaves.
 const PTS_MAJORS: core::ops::RangeInclusive<u32> = 136..=143;
@@ -152,7 +152,7 @@ impl Init {
         };
         let sent = Signal::from_named_raw(i32::from(signal))
             .ok_or(Errno::INVAL)
-            .and_then(|s| pidfd_send_signal(pidfd, s));
+            .and_then(|s| pidfd_send_signal(lend(pidfd), s));
         match sent {
             Ok(()) => self.done(id),
             Err(e) => self.refuse_fault(id, unit, Step::Signal, e),
@@ -259,7 +259,7 @@ impl Init {
     }
 
     fn session_of(&self, terminal: &OwnedFd) -> Option<Session> {
-        let rdev = rustix::fs::fstat(terminal).ok()?.st_rdev;
+        let rdev = rustix::fs::fstat(lend(terminal)).ok()?.st_rdev;
         if !PTS_MAJORS.contains(&rustix::fs::major(rdev)) {
             return None;
         }
@@ -285,7 +285,7 @@ impl Init {
 
 /// pidfds of a process and of its parent. PID 1 as parent is no one to live with.
 fn owners(pid: i32) -> [Option<OwnedFd>; 2] {
-    let open = |pid: i32| Pid::from_raw(pid).and_then(|p| pidfd_open(p, PidfdFlags::empty()).ok());
+    let open = |pid: i32| file::process(pid).ok();
     let parent = parent_of(pid).filter(|p| *p > 1);
     [open(pid), parent.and_then(open)]
 }

@@ -7,7 +7,6 @@ use heapless::String;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
 use super::poll::{Token, rewatch, unwatch, watch};
@@ -16,7 +15,7 @@ use super::tables::{
 };
 use super::{Init, RING, files};
 use crate::policy::ring::Ring;
-use crate::sys::{Errno, device};
+use crate::sys::{Errno, device, file, lend};
 
 /// Bytes read from a session in one turn.
 const PIECE: usize = 4096;
@@ -63,18 +62,18 @@ impl Init {
     /// Gives the session a fresh pseudo-terminal.
     pub(super) fn session_open(&mut self, id: Session) -> Result<(), Errno> {
         let master = files::open(c"/dev/ptmx", OFlags::RDWR)?;
-        rustix::pty::unlockpt(&master)?;
-        fcntl_setfl(&master, OFlags::RDWR | OFlags::NONBLOCK)?;
+        rustix::pty::unlockpt(lend(&master))?;
+        fcntl_setfl(lend(&master), OFlags::RDWR | OFlags::NONBLOCK)?;
         let pts = device::pts_number(&master)?;
-        let slave = slave_of(&master)?;
-        rustix::termios::tcsetwinsize(&master, SIZE)?;
+        let slave = file::slave(&master)?;
+        rustix::termios::tcsetwinsize(lend(&master), SIZE)?;
         self.session_take(id, master, Some(slave), Some(pts))
     }
 
     /// Gives the session a pipe to read. The writing end is handed back.
     pub(super) fn session_pipe(&mut self, id: Session) -> Result<OwnedFd, Errno> {
-        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        fcntl_setfl(&read, OFlags::NONBLOCK)?;
+        let (read, write) = file::pipe(OFlags::empty())?;
+        fcntl_setfl(lend(&read), OFlags::NONBLOCK)?;
         self.session_take(id, read, None, None)?;
         Ok(write)
     }
@@ -153,7 +152,7 @@ impl Init {
         };
         if let (true, Some(master), Some(_)) = (alive, &record.master, record.pts) {
             files::close(&mut record.slave);
-            record.slave = slave_of(master).ok();
+            record.slave = file::slave(master).ok();
         }
         if record.slave.is_none() {
             self.session_shut(id);
@@ -262,7 +261,7 @@ impl Init {
         let start = crate::sys::arena::offset(self.rings.as_ptr() as usize)
             + (usize::from(id) * RING) as u64;
         let flags = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
-        let _ = rustix::fs::fallocate(&self.arena, flags, start, RING as u64);
+        let _ = rustix::fs::fallocate(lend(&self.arena), flags, start, RING as u64);
     }
 
     /// The bytes of the ring from a position on, in one piece, and how many before are lost.
@@ -274,13 +273,6 @@ impl Init {
             _ => (0, &[]),
         }
     }
-}
-
-/// A slave of a pseudo-terminal, by its master and not by its name: TIOCGPTPEER.
-#[inline(never)]
-fn slave_of(master: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    rustix::pty::ioctl_tiocgptpeer(master, flags)
 }
 
 const _: () = assert!(

@@ -3,9 +3,7 @@
 use core::ffi::CStr;
 
 use log::Level;
-use rustix::fd::AsFd;
 
-use super::launch::Unable;
 use super::poll::{Token, watch};
 use super::tables::{LINES, Line, Session, Whose, is_due};
 use super::words::Words;
@@ -13,7 +11,7 @@ use super::{Init, files, launch, sessions};
 use crate::format::ended::Ended;
 use crate::format::fault::{Fault, Step};
 use crate::jail;
-use crate::sys::{Errno, time};
+use crate::sys::{Errno, lend, time};
 
 /// A host shell's environment: nothing of the kernel's words leaks into it.
 const HOST_PATH: &CStr = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -58,7 +56,8 @@ impl Init {
             if let Some(record) = self.t.line_mut(line) {
                 record.shell.backoff.start(now);
             }
-            if let Err((step, e)) = self.shell_start(line) {
+            let mut step = Step::Terminal;
+            if let Err(e) = self.shell_start(line, &mut step) {
                 let mut words = Words::new("Pouch: ");
                 words.fault(&Fault {
                     step,
@@ -73,14 +72,13 @@ impl Init {
         }
     }
 
-    fn shell_start(&mut self, line: Line) -> Result<(), Unable> {
-        let session = self
-            .session_new(Whose::Shell(line), "")
-            .map_err(|e| (Step::Terminal, e))?;
-        let made = self
-            .session_open(session)
-            .map_err(|e| (Step::Terminal, e))
-            .and_then(|()| self.shell_clone(line, session));
+    fn shell_start(&mut self, line: Line, step: &mut Step) -> Result<(), Errno> {
+        let session = self.session_new(Whose::Shell(line), "")?;
+        let mut made = self.session_open(session);
+        if made.is_ok() {
+            *step = Step::Clone;
+            made = self.shell_clone(line, session);
+        }
         if made.is_err() {
             self.session_release(session, 0);
             return made;
@@ -91,15 +89,15 @@ impl Init {
         Ok(())
     }
 
-    fn shell_clone(&mut self, line: Line, session: Session) -> Result<(), Unable> {
-        let clone = |e| (Step::Clone, e);
-        let (report, writing) = launch::report_pipe().map_err(clone)?;
+    fn shell_clone(&mut self, line: Line, session: Session) -> Result<(), Errno> {
+        let (report, writing) = launch::report_pipe()?;
         let shell = &self.t.config.shell;
         let mut path = Words::new(shell);
         // A dash before its name makes it a login shell.
         let mut argv0 = Words::new("-");
-        argv0.add(shell.rsplit('/').next().unwrap_or("sh"));
-        let record = self.t.line(line).ok_or(clone(Errno::NOENT))?;
+        let slash = shell.bytes().rposition(|b| b == b'/');
+        argv0.add(shell.get(slash.map_or(0, |at| at + 1)..).unwrap_or("sh"));
+        let record = self.t.line(line).ok_or(Errno::NOENT)?;
         let env = [
             HOST_PATH,
             c"HOME=/root",
@@ -112,17 +110,16 @@ impl Init {
             .t
             .session(session)
             .and_then(|s| s.slave.as_ref())
-            .ok_or(clone(Errno::NOENT))?;
-        let cgroup = self.t.shell_cgroup.as_ref().map(AsFd::as_fd);
+            .ok_or(Errno::NOENT)?;
+        let cgroup = self.t.shell_cgroup.as_ref().map(lend);
         let (pid, pidfd) = jail::host_shell(
             path.path(),
             argv0.path(),
             &env,
             cgroup,
-            slave.as_fd(),
-            writing.as_fd(),
-        )
-        .map_err(clone)?;
+            lend(slave),
+            lend(&writing),
+        )?;
         self.session_size(session, record.size.unwrap_or(sessions::SIZE));
         let _ = watch(&self.epoll, &report, Token::ShellReport, line);
         let mut words = Words::new("host shell ");

@@ -12,7 +12,7 @@ use super::words::Words;
 use super::{Init, files};
 use crate::policy::detach::Detach;
 use crate::policy::switchboard::{Action, Why};
-use crate::sys::Errno;
+use crate::sys::{Errno, lend};
 
 /// Bytes written to a line in one go, and how many goes in one turn.
 const GO: u64 = 1024;
@@ -80,7 +80,7 @@ impl Init {
     pub(super) fn session_size(&self, session: Session, size: Winsize) {
         if let Some(master) = self.t.master(session) {
             // A program inside sees SIGWINCH only where the size really changes.
-            let _ = rustix::termios::tcsetwinsize(master, size);
+            let _ = rustix::termios::tcsetwinsize(lend(master), size);
         }
     }
 
@@ -228,7 +228,7 @@ impl Init {
 /// The size of a terminal, if it says one.
 #[inline(never)]
 fn size_of(terminal: &rustix::fd::OwnedFd) -> Option<Winsize> {
-    rustix::termios::tcgetwinsize(terminal)
+    rustix::termios::tcgetwinsize(lend(terminal))
         .ok()
         .filter(|size| size.ws_row > 0)
 }

@@ -64,18 +64,15 @@ impl Kept {
 }
 
 /// One container.
+#[repr(C)] // what is small and asked for often lies in front, where it is reached in fewer bytes
 pub(super) struct UnitRecord {
-    pub(super) name: String<NAME_MAX>,
-    pub(super) life: Unit,
-    pub(super) spec_len: u16,
-    pub(super) slot: Option<u8>,
-    pub(super) session: Option<Session>,
     pub(super) pid: i32,
     pub(super) pidfd: Option<OwnedFd>,
     /// The process it lives with, 1 where it is PID 1 itself.
     pub(super) ppid: u32,
-    /// pidfds of the command that started it and of that command's parent.
-    pub(super) owners: [Option<OwnedFd>; 2],
+    pub(super) slot: Option<u8>,
+    pub(super) session: Option<Session>,
+    pub(super) spec_len: u16,
     /// Its cgroup's folder, and cgroup.events in it.
     pub(super) cgroup: Option<OwnedFd>,
     pub(super) events: Option<OwnedFd>,
@@ -83,9 +80,13 @@ pub(super) struct UnitRecord {
     pub(super) report: Option<OwnedFd>,
     /// The socket that it reaches PID 1 by.
     pub(super) listener: Option<OwnedFd>,
-    pub(super) fault: Option<Kept>,
+    /// pidfds of the command that started it and of that command's parent.
+    pub(super) owners: [Option<OwnedFd>; 2],
     /// When an unfinished clean-up is tried again.
     pub(super) clean_again: Option<u64>,
+    pub(super) life: Unit,
+    pub(super) fault: Option<Kept>,
+    pub(super) name: String<NAME_MAX>,
 }
 
 /// Whose a session is.
@@ -103,10 +104,11 @@ pub(super) enum Whose {
 }
 
 /// One session: a pseudo-terminal and its ring.
+#[repr(C)] // what is small and asked for often lies in front, where it is reached in fewer bytes
 pub(super) struct SessionRecord {
     pub(super) whose: Whose,
-    /// What people call it: `tty1`, or the container's name; empty for a host shell.
-    pub(super) label: String<NAME_MAX>,
+    /// Whether the master is waited for to take keys.
+    pub(super) wants_out: bool,
     pub(super) ring: Ring,
     /// The master, or the reading end of a pipe.
     pub(super) master: Option<OwnedFd>,
@@ -114,40 +116,41 @@ pub(super) struct SessionRecord {
     pub(super) slave: Option<OwnedFd>,
     /// N of /dev/pts/N; `None` for a pipe.
     pub(super) pts: Option<u32>,
+    /// What people call it: `tty1`, or the container's name; empty for a host shell.
+    pub(super) label: String<NAME_MAX>,
     /// How it ended, in words, for lines that show it after that.
     pub(super) epitaph: String<160>,
-    /// Whether the master is waited for to take keys.
-    pub(super) wants_out: bool,
 }
 
 /// One line: a physical terminal, or one that a command handed over.
+#[repr(C)] // what is small and asked for often lies in front, where it is reached in fewer bytes
 pub(super) struct LineRecord {
-    pub(super) device: String<PATH>,
     pub(super) fd: Option<OwnedFd>,
     pub(super) slot: Option<u8>,
-    /// (major, minor), so that no device is two lines.
-    pub(super) rdev: (u32, u32),
-    /// TERM for a shell here.
-    pub(super) vt: bool,
-    /// What PID 1 itself has to say.
-    pub(super) notice: Vec<u8, NOTICE>,
-    /// Up to where each session was shown.
-    pub(super) shown: [u64; SESSIONS],
-    /// Keys for the session it shows.
-    pub(super) typed: Vec<u8, TYPED>,
-    pub(super) detach: Detach,
     /// The line's writing side is waited for.
     pub(super) wants_out: bool,
     /// The last byte written was a line's end.
     pub(super) at_margin: bool,
+    /// TERM for a shell here.
+    pub(super) vt: bool,
+    /// (major, minor), so that no device is two lines.
+    pub(super) rdev: (u32, u32),
     /// Before anything else, the ring of the session that was left, up to there.
     pub(super) tail: Option<(Session, u64)>,
     /// The size of the terminal at its end, as far as a session was told.
     pub(super) size: Option<rustix::termios::Winsize>,
     /// When a line that is down is looked at again.
     pub(super) look_again: Option<u64>,
+    pub(super) detach: Detach,
     pub(super) look_backoff: Backoff,
     pub(super) shell: ShellRecord,
+    pub(super) device: String<PATH>,
+    /// Up to where each session was shown.
+    pub(super) shown: [u64; SESSIONS],
+    /// Keys for the session it shows.
+    pub(super) typed: Vec<u8, TYPED>,
+    /// What PID 1 itself has to say.
+    pub(super) notice: Vec<u8, NOTICE>,
 }
 
 /// A line's host shell.
@@ -209,25 +212,26 @@ pub(super) struct Config {
 }
 
 /// All of it.
+#[repr(C)] // what is small and asked for often lies in front, where it is reached in fewer bytes
 pub(super) struct Tables {
+    /// Boot is over: a re-executed image goes on from here.
+    pub(super) up: bool,
+    /// PID 1 of a namespace is to exit with this.
+    pub(super) exit: Option<u8>,
+    /// Containers of the kernel command line wait for the modules.
+    pub(super) definitions_wait: bool,
+    /// The child that loads modules, syncs or calls reboot(2).
+    pub(super) helper: Option<i32>,
+    pub(super) control: Option<OwnedFd>,
+    /// The cgroup of host shells.
+    pub(super) shell_cgroup: Option<OwnedFd>,
+    pub(super) config: Config,
+    pub(super) ending: Shutdown,
     pub(super) units: [Option<UnitRecord>; UNITS],
     pub(super) sessions: [Option<SessionRecord>; SESSIONS],
     pub(super) lines: [Option<LineRecord>; LINES],
     pub(super) clients: [Option<ClientRecord>; CLIENTS],
     pub(super) board: Switchboard,
-    pub(super) ending: Shutdown,
-    pub(super) config: Config,
-    pub(super) control: Option<OwnedFd>,
-    /// The cgroup of host shells.
-    pub(super) shell_cgroup: Option<OwnedFd>,
-    /// The child that loads modules, syncs or calls reboot(2).
-    pub(super) helper: Option<i32>,
-    /// Containers of the kernel command line wait for the modules.
-    pub(super) definitions_wait: bool,
-    /// Boot is over: a re-executed image goes on from here.
-    pub(super) up: bool,
-    /// PID 1 of a namespace is to exit with this.
-    pub(super) exit: Option<u8>,
 }
 
 impl Tables {

@@ -16,7 +16,7 @@ use crate::format::ended::Ended;
 use crate::format::message::{self, Refusal, State as Seen};
 use crate::format::spec::{SPEC_MAX, Spec, TTY_AUTO, TTY_NONE, Tag, flags};
 use crate::policy::unit::{Action, Care, Event, State, Unit};
-use crate::sys::{Errno, time};
+use crate::sys::{Errno, lend, time};
 
 /// Grace at stop unless something else is said.
 const GRACE_MS: u64 = 2_000;
@@ -194,10 +194,9 @@ impl Init {
         if let Some(folder) = &record.cgroup {
             let _ = cgroup::write(folder, c"cgroup.freeze", b"0");
         }
-        let heard = record
-            .pidfd
-            .as_ref()
-            .is_some_and(|p| hears_term(record.pid) && pidfd_send_signal(p, Signal::TERM).is_ok());
+        let heard = record.pidfd.as_ref().is_some_and(|p| {
+            hears_term(record.pid) && pidfd_send_signal(lend(p), Signal::TERM).is_ok()
+        });
         if !heard {
             self.unit_event(id, Event::Unheard);
         }
@@ -213,7 +212,7 @@ impl Init {
         }
         // The init too by itself: without a cgroup, or with a kernel that has no cgroup.kill, its PID namespace dies with it.
         if let Some(pidfd) = &record.pidfd {
-            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+            let _ = pidfd_send_signal(lend(pidfd), Signal::KILL);
         }
         self.cgroup_ready(id);
     }

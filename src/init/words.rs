@@ -102,7 +102,7 @@ impl Words {
     #[inline(never)]
     pub(super) fn path(&mut self) -> &CStr {
         self.add("\0");
-        CStr::from_bytes_until_nul(self.as_str().as_bytes()).unwrap_or(c"")
+        CStr::from_bytes_with_nul(self.as_str().as_bytes()).unwrap_or(c"")
     }
 }
 

@@ -7,6 +7,7 @@
 mod arch;
 pub mod arena;
 pub mod device;
+pub mod file;
 pub mod mount;
 pub mod process;
 pub mod signal;
