@@ -137,6 +137,8 @@ pub(super) fn mounts() {
             // One that shows this PID 1 as itself is of this namespace already.
             b"proc" => fs_type(one.1) == PROC_FS && link_is(c"/proc/self", b"1"),
             b"cgroup2" => fs_type(one.1) == CGROUP2 && !nested(),
+            // Whoever made the namespace chose its devices; the machine's are not to cover them.
+            b"devtmpfs" => nested() && is_mount(one.1),
             _ => false,
         };
         if !already {
@@ -149,6 +151,14 @@ pub(super) fn mounts() {
     let _ = rustix::process::chdir(c"/");
     let _ = rustix::fs::mkdir(c"/run/pouch", Mode::from_raw_mode(0o700));
     let _ = rustix::fs::mkdir(crate::jail::STAGE, Mode::from_raw_mode(0o700));
+}
+
+/// Whether something is mounted at a folder of the root: it lies on another device.
+fn is_mount(path: &CStr) -> bool {
+    match (rustix::fs::stat(path), rustix::fs::stat(c"/")) {
+        (Ok(here), Ok(root)) => here.st_dev != root.st_dev,
+        _ => false,
+    }
 }
 
 /// Numbers 0 to 2 are taken, so that no descriptor of PID 1 is ever a standard stream.

@@ -4,10 +4,12 @@
 
 use heapless::Vec;
 use log::Level;
+use rustix::termios::Winsize;
 
 use super::words::{Words, unable};
 use super::{Init, boot, files};
 use crate::format::cmdline::{self, Word};
+use crate::format::number;
 use crate::format::spec::{Spec, SpecBuf};
 
 /// The most bytes of /proc/cmdline: COMMAND_LINE_SIZE is 2,048 on the processors of today, and some vendors' more.
@@ -64,6 +66,7 @@ impl Init {
                 | Word::Root { .. } => {}
             }
         }
+        self.t.config.size = size(line);
         if self.t.config.rescue && self.t.config.shell.is_empty() {
             self.set_shell(SHELL.as_bytes());
         }
@@ -106,6 +109,9 @@ impl Init {
                     }
                     Err(bad) => words.plain(bad.word).add(": ").reason(bad.reason),
                 },
+                Some(Ok(Word::Bridge { .. } | Word::Watchdog { .. } | Word::Root { .. })) => {
+                    words.add("not in this version of pouch")
+                }
                 _ => continue,
             };
             match pass {
@@ -115,6 +121,29 @@ impl Init {
             }
         }
     }
+}
+
+/// The size of the terminal at the system console, by the words LINES and COLUMNS: those of
+/// others, who know it where a serial line carries none.
+fn size(line: &[u8]) -> Option<Winsize> {
+    let mut size = super::sessions::SIZE;
+    let mut said = false;
+    for raw in cmdline::words(line) {
+        for (key, field) in [
+            (&b"LINES="[..], &mut size.ws_row),
+            (b"COLUMNS=", &mut size.ws_col),
+        ] {
+            let number = raw.strip_prefix(key).and_then(number::u32);
+            if let Some(number) = number
+                .and_then(|n| u16::try_from(n).ok())
+                .filter(|n| *n > 0)
+            {
+                *field = number;
+                said = true;
+            }
+        }
+    }
+    said.then_some(size)
 }
 
 /// What a walk through the words is for.

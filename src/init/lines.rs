@@ -148,7 +148,7 @@ impl Init {
             wants_out: false,
             at_margin: false,
             tail: None,
-            size: None,
+            size: self.t.config.size.filter(|_| slot == Some(0)),
             look_again,
             look_backoff,
             shell: ShellRecord {

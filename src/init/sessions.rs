@@ -66,7 +66,10 @@ impl Init {
         fcntl_setfl(lend(&master), OFlags::RDWR | OFlags::NONBLOCK)?;
         let pts = device::pts_number(&master)?;
         let slave = file::slave(&master)?;
-        rustix::termios::tcsetwinsize(lend(&master), SIZE)?;
+        // A line may show the session already: one that is started again, or was accepted before.
+        let shown = self.t.board.lines_showing(id).next();
+        let size = shown.and_then(|line| self.line_size(line));
+        rustix::termios::tcsetwinsize(lend(&master), size.unwrap_or(SIZE))?;
         self.session_take(id, master, Some(slave), Some(pts))
     }
 

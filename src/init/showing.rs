@@ -85,7 +85,7 @@ impl Init {
     }
 
     /// The size of the terminal at the line's end: a VT knows its own, another's is what the session that it left was told.
-    fn line_size(&self, line: Line) -> Option<Winsize> {
+    pub(super) fn line_size(&self, line: Line) -> Option<Winsize> {
         let record = self.t.line(line)?;
         if record.vt {
             return size_of(record.fd.as_ref()?);

@@ -205,6 +205,8 @@ pub(super) struct Config {
     pub(super) rescue: bool,
     pub(super) crash_limit: u32,
     pub(super) on_crash: crate::format::cmdline::OnCrash,
+    /// The size of the terminal at the system console, where the kernel line says it.
+    pub(super) size: Option<rustix::termios::Winsize>,
     /// Whether PID 1 is that of a PID namespace.
     pub(super) nested: bool,
     /// /sys/fs/cgroup/pouch is there.
@@ -249,6 +251,7 @@ impl Tables {
                 rescue: false,
                 crash_limit: super::crash::LIMIT,
                 on_crash: crate::format::cmdline::OnCrash::Reexec,
+                size: None,
                 nested: false,
                 cgroups: false,
             },

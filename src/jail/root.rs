@@ -56,6 +56,8 @@ pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Opt
     let own = spec.string(Tag::Root);
     let from = own.unwrap_or(c"/");
     now.at(Step::Root, from);
+    // A file could be cloned too, and would fail later with a reason that says less.
+    drop(now.ok(fs::open(CWD, from, OFlags::PATH | OFlags::DIRECTORY, 0)));
     let tree = now.ok(fs::clone_tree(CWD, from, true));
     now.at(Step::Open, STAGE);
     let stage = now.ok(fs::open(CWD, STAGE, OFlags::PATH, 0));

@@ -87,8 +87,10 @@ pub fn the_terminal_inside_is_a_terminal(board: &mut BoardBed) -> Result<()> {
     serial.type_line("connect c1")?.expect("tty1 connected\n")?.prompt()?;
     // The size goes with the person.
     assert_eq!(serial.run("stty size")?, "40 100");
-    serial.type_line("sleep 1000")?.expect("\n")?.send(b"\x03")?.prompt()?;
-    serial.type_line("sleep 1000")?.expect("\n")?.send(b"\x1a")?.expect("Stopped")?.prompt()?;
+    // A key before the program has the terminal would be the shell's.
+    let sleeper = "sh -c 'echo $((1 + 1)) ready; exec sleep 1000'";
+    serial.type_line(sleeper)?.expect("2 ready\n")?.send(b"\x03")?.prompt()?;
+    serial.type_line(sleeper)?.expect("2 ready\n")?.send(b"\x1a")?.expect("Stopped")?.prompt()?;
     assert!(serial.run("kill %1; fg")?.contains("sleep 1000"));
     serial.type_line("vi /tmp/poem")?.expect("~")?;
     // An Escape and a colon in one piece would be a key of their own to it.

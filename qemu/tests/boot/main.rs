@@ -7,6 +7,7 @@ mod containers;
 mod host;
 mod prompt;
 mod screen;
+mod size;
 mod words;
 
 use pouch_qemu::bed::BoardBed;
@@ -68,10 +69,11 @@ fn boots() -> Vec<Boot> {
         },
         Boot {
             name: "console",
-            words: "pouch.container=boss,tty=tty0,restart=always".to_owned(),
+            words: "LINES=50 COLUMNS=132 pouch.container=boss,tty=tty0,restart=always".to_owned(),
             wants: EVERY,
             scenarios: scenarios![
                 words::a_container_that_took_tty0_is_what_the_console_shows,
+                size::the_console_has_the_size_that_the_words_say,
                 host::halt_stops_the_board,
             ],
         },
