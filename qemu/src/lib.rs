@@ -3,6 +3,7 @@
 //! Everything here runs on a workstation and may use std and the heap. The rooms, top to bottom; imports
 //! run downward only:
 //!
+//! - [`bench`] `./scripts/bench`: figures side by side with busybox on the same kernel
 //! - [`bed`] what a scenario gets: a booted board, or the binary in namespaces of this machine
 //! - [`inside`] the first process of such namespaces, before it becomes pouch
 //! - [`scenario`] the runner of the boot tests
@@ -22,6 +23,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 pub mod bed;
+pub mod bench;
 pub mod board;
 pub mod card;
 pub mod console;

@@ -1,5 +1,6 @@
 //! The command line of the host crate; people call it by way of `scripts/`
 
+use pouch_qemu::bench;
 use pouch_qemu::board::{Board, project_root};
 use pouch_qemu::card;
 use pouch_qemu::image::{self, Parts};
@@ -9,7 +10,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FILE] [--program NAME=FILE]...
        pouch-qemu boot BOARD [--append WORDS] [--kvm] [-- QEMU-ARGUMENT...]
-       pouch-qemu card BOARD --kernel-tree DIR [--firmware DIR] [--boot-script FILE]";
+       pouch-qemu card BOARD --kernel-tree DIR [--firmware DIR] [--boot-script FILE]
+       pouch-qemu bench BOARD [--boots N] [--markdown]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +37,7 @@ fn run(arguments: &[String]) -> Result<i32> {
         "pack" => pack(&root, &board, rest),
         "card" => card(&root, &board, rest),
         "boot" => boot(&root, &board, rest),
+        "bench" => bench::run(&root, &board, bench::Plan::from_arguments(rest)?),
         _ => Err(Error::new(USAGE)),
     }
 }

@@ -1,0 +1,88 @@
+//! What was measured: a list of values by init and name, or why there are none
+
+use std::collections::BTreeMap;
+
+/// Who is PID 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Init {
+    Pouch,
+    Busybox,
+}
+
+impl Init {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Pouch => "pouch",
+            Self::Busybox => "busybox init",
+        }
+    }
+}
+
+/// All that was measured so far.
+#[derive(Default)]
+pub(super) struct Figures {
+    values: BTreeMap<(Init, String), Vec<f64>>,
+    missing: BTreeMap<(Init, String), String>,
+}
+
+/// A row's values in short.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Summary {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) most: f64,
+}
+
+impl Figures {
+    pub(super) fn add(&mut self, init: Init, name: &str, value: f64) {
+        self.values.entry((init, name.to_owned())).or_default().push(value);
+    }
+
+    pub(super) fn missing(&mut self, init: Init, name: &str, reason: &str) {
+        self.missing.entry((init, name.to_owned())).or_insert_with(|| reason.to_owned());
+    }
+
+    pub(super) fn last(&self, init: Init, name: &str) -> Option<f64> {
+        self.values.get(&(init, name.to_owned()))?.last().copied()
+    }
+
+    /// The figure, or why there is none.
+    pub(super) fn summary(&self, init: Init, name: &str) -> Result<Summary, String> {
+        let reason = |name: &str| self.missing.get(&(init, name.to_owned())).cloned();
+        self.values
+            .get(&(init, name.to_owned()))
+            .and_then(|values| summary(values))
+            .ok_or_else(|| reason(name).or_else(|| reason("boot")).unwrap_or_else(|| "no figure came".to_owned()))
+    }
+}
+
+fn summary(values: &[f64]) -> Option<Summary> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (least, most) = (*sorted.first()?, *sorted.last()?);
+    let upper = *sorted.get(sorted.len() / 2)?;
+    let lower = *sorted.get((sorted.len() - 1) / 2)?;
+    Some(Summary { median: f64::midpoint(lower, upper), least, most })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_stands_in_the_middle() {
+        assert_eq!(summary(&[3.0, 1.0, 8.0]), Some(Summary { median: 3.0, least: 1.0, most: 8.0 }));
+        assert_eq!(summary(&[4.0, 2.0]), Some(Summary { median: 3.0, least: 2.0, most: 4.0 }));
+        assert_eq!(summary(&[]), None);
+    }
+
+    #[test]
+    fn what_has_no_figure_has_a_reason() {
+        let mut figures = Figures::default();
+        assert_eq!(figures.summary(Init::Pouch, "run"), Err("no figure came".into()));
+        figures.missing(Init::Pouch, "boot", "it hangs");
+        assert_eq!(figures.summary(Init::Pouch, "run"), Err("it hangs".into()));
+        figures.missing(Init::Pouch, "run", "no such command");
+        assert_eq!(figures.summary(Init::Pouch, "run"), Err("no such command".into()));
+    }
+}

@@ -1,0 +1,177 @@
+//! What is in the guest for the measurements, and what it leaves in the kernel's log
+//!
+//! The image is the demo image's own bytes with a second archive behind, which the kernel unpacks over the first:
+//! busybox's init under a name it answers to, its inittab, the loops. Nothing of it is in the demo image.
+
+use super::figures::{Figures, Init};
+use crate::board::Board;
+use crate::cpio::{Archive, Kind};
+use crate::serial::Serial;
+use crate::{Context, Error, Result};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A line of the kernel's log: seconds since the kernel's start, and the words.
+pub(super) struct Mark {
+    pub(super) at: f64,
+    pub(super) text: String,
+}
+
+/// Kernel words of a boot: both get time stamps, busybox its own first program.
+pub(super) fn words(init: Init) -> String {
+    let other = if init == Init::Busybox { " rdinit=/bench/init" } else { "" };
+    format!("printk.time=1{other}")
+}
+
+/// Makes the bench's image beside the board's own and returns its folder.
+pub(super) fn prepare(root: &Path, board: &Board) -> Result<PathBuf> {
+    let (built, folder) = (board.folder(root), board.folder(root).join("bench"));
+    std::fs::create_dir_all(&folder)?;
+    let mut image = read(&built.join("initramfs.cpio.gz"))
+        .context(|| format!("{} is not built: ./scripts/build {}", board.name, board.name))?;
+    let more = folder.join("more.cpio.gz");
+    additions(board)?.write_gzip(&more)?;
+    image.extend(read(&more)?);
+    crate::image::replace(&folder.join("initramfs.cpio.gz"), &image)?;
+    for name in ["vmlinuz", "cmdline", "board.dtb"] {
+        if built.join(name).is_file() {
+            crate::image::replace(&folder.join(name), &read(&built.join(name))?)?;
+        }
+    }
+    Ok(folder)
+}
+
+fn additions(board: &Board) -> Result<Archive> {
+    let mut archive = Archive::new();
+    // The folders are there already; the kernel takes a second mention as the same folder.
+    archive.add_folders("bench")?;
+    archive.add_folders("etc")?;
+    let inittab = format!("::sysinit:/bench/rcS\n{}::respawn:-/bin/sh\n", board.console);
+    archive.add("bench/init", 0o777, Kind::Symlink("/bin/busybox".into()))?;
+    for (path, mode, text) in [
+        ("bench/guest", 0o644, include_str!("guest.sh")),
+        ("bench/rcS", 0o755, include_str!("rcS")),
+        ("bench/fstab", 0o644, include_str!("fstab.then")),
+        ("etc/fstab", 0o644, include_str!("fstab.first")),
+        ("etc/inittab", 0o644, &inittab),
+        // Both start a login shell, which reads this before its first prompt.
+        ("etc/profile", 0o644, "echo '<7>bench: shell' >/dev/kmsg\n"),
+    ] {
+        archive.add(path, mode, Kind::File(text.as_bytes().to_vec()))?;
+    }
+    Ok(archive)
+}
+
+/// What lies in flash: pouch and busybox as they stand in the board's own image, alone and packed.
+pub(super) fn sizes(built: &Path, figures: &mut Figures) -> Result<()> {
+    let packed = read(&built.join("initramfs.cpio.gz"))?;
+    figures.add(Init::Pouch, "image", count(packed.len()));
+    let files = programs(&packed)?;
+    for (init, name) in [(Init::Pouch, "init"), (Init::Busybox, "bin/busybox")] {
+        match files.get(name) {
+            Some(bytes) => {
+                figures.add(init, "size", count(bytes.len()));
+                figures.add(init, "packed", count(gzipped(bytes)?));
+            }
+            None => figures.missing(init, "size", &format!("no {name} in the image")),
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes of files are far below 2^52")]
+pub(super) fn count(bytes: usize) -> f64 {
+    bytes as f64
+}
+
+fn gzipped(bytes: &[u8]) -> Result<usize> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+    packed.write_all(bytes)?;
+    Ok(packed.finish()?.len())
+}
+
+/// The image's files by their names, hard links with the bytes they share.
+fn programs(packed: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).context(|| "unable to unpack the image")?;
+    let (mut rest, mut names, mut data) = (bytes.as_slice(), Vec::new(), BTreeMap::new());
+    loop {
+        let mut reader = ::cpio::NewcReader::new(rest)?;
+        if reader.entry().is_trailer() {
+            break;
+        }
+        let (inode, mut content) = (reader.entry().ino(), Vec::new());
+        names.push((reader.entry().name().to_owned(), inode));
+        reader.read_to_end(&mut content)?;
+        rest = reader.finish()?;
+        if !content.is_empty() {
+            data.insert(inode, content);
+        }
+    }
+    Ok(names.into_iter().filter_map(|(name, inode)| Some((name, data.get(&inode)?.clone()))).collect())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).context(|| format!("unable to read {}", path.display()))
+}
+
+/// The bench's lines of the kernel's log, and the kernel's own about its hand-over.
+pub(super) fn marks(serial: &mut Serial) -> Result<Vec<Mark>> {
+    let shown = serial.run("dmesg | grep -E 'bench: |as init process'")?;
+    let marks: Vec<Mark> = shown.lines().filter_map(Mark::parse).collect();
+    if marks.is_empty() { Err(Error::new("the kernel's log has no marks")) } else { Ok(marks) }
+}
+
+/// Each timed loop's seconds a turn, or why it has none: `NAME begin TURNS` .. `NAME end`, in as many blocks as
+/// there are.
+pub(super) fn loops(marks: &[Mark]) -> BTreeMap<String, Result<f64, String>> {
+    let mut sums: BTreeMap<String, Result<(f64, f64), String>> = BTreeMap::new();
+    let mut begun = None;
+    for mark in marks {
+        let Some((name, word)) = mark.text.strip_prefix("bench: ").and_then(|text| text.split_once(' ')) else {
+            continue;
+        };
+        if let Some(turns) = word.strip_prefix("begin ").and_then(|turns| turns.parse::<f64>().ok()) {
+            begun = Some((mark.at, turns));
+        } else if let Some(reason) = word.strip_prefix("failed: ") {
+            sums.insert(name.to_owned(), Err(reason.to_owned()));
+        } else if word == "end"
+            && let Some((start, turns)) = begun.take()
+            && let Ok(sum) = sums.entry(name.to_owned()).or_insert(Ok((0.0, 0.0)))
+        {
+            *sum = (sum.0 + mark.at - start, sum.1 + turns);
+        }
+    }
+    sums.into_iter().map(|(name, sum)| (name, sum.map(|(seconds, turns)| seconds / turns))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(lines: &[&str]) -> BTreeMap<String, Result<f64, String>> {
+        loops(&lines.iter().map(|line| Mark::parse(line).unwrap()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn blocks_of_one_loop_are_one_figure() {
+        let found = log(&[
+            "[    1.000000] Run /init as init process",
+            "[    2.000000] bench: start begin 10",
+            "[    3.000000] bench: start end",
+            "[    3.500000] bench: other begin 1",
+            "[    3.600000] bench: other end",
+            "[   12.000000] bench: start begin 10",
+            "[   15.000000] bench: start end",
+        ]);
+        assert!((found["start"].as_ref().unwrap() - 0.2).abs() < 1e-9);
+        assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn a_loop_that_failed_has_its_reason_and_no_figure() {
+        let found = log(&["[ 2.0] bench: run begin 10", "[ 2.1] bench: run failed: status 2: unknown command: run"]);
+        assert_eq!(found["run"], Err("status 2: unknown command: run".to_owned()));
+    }
+}
