@@ -6,7 +6,7 @@ use super::say;
 use super::socket::{Lost, Room, Socket};
 use crate::format::message::{MESSAGE_MAX, Reply, Request, Unit};
 use crate::format::text::{Plain, put};
-use crate::format::unit;
+use crate::format::unit::{self, Form};
 
 /// The container a command is about, for messages.
 pub fn subject<'a>(command: &Command<'a>) -> &'a [u8] {
@@ -88,19 +88,23 @@ impl Exchange<'_> {
         match (self.request, self.json) {
             (Request::List, true) => {
                 let lead = if before == 0 { "[" } else { ",\n" };
-                put!(out, "{}{}", lead, unit::Json(unit));
+                put!(out, lead);
+                unit::show(out, Form::Json, &unit);
             }
             (Request::List, false) => {
                 if before == 0 {
-                    put!(out, "{}", LIST_HEAD);
+                    put!(out, LIST_HEAD);
                 }
-                put!(out, "{}. {}\n", before + 1, unit::Line(unit));
+                put!(out, "{}. ", before + 1);
+                unit::show(out, Form::Line, &unit);
+                put!(out, "\n");
             }
             (_, true) => {
-                put!(out, "{}\n", unit::Json(unit));
+                unit::show(out, Form::Json, &unit);
+                put!(out, "\n");
             }
             (_, false) => {
-                put!(out, "{}", unit::Info(unit));
+                unit::show(out, Form::Info, &unit);
             }
         }
     }
@@ -114,7 +118,7 @@ impl Exchange<'_> {
                     (false, 0) => LIST_HEAD,
                     (false, _) => "",
                 };
-                put!(out, "{}", text);
+                put!(out, text);
                 return;
             }
             Request::Start { .. } | Request::Restart { .. } => "starting",

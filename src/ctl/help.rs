@@ -74,7 +74,7 @@ pub fn show(out: &mut Sink<'_>, verb: Verb) {
         verb,
         Verb::Start | Verb::StartHere | Verb::Init | Verb::Help | Verb::Version
     ) {
-        put!(out, "{}", OPTIONS);
+        put!(out, OPTIONS);
     }
 }
 

@@ -4,7 +4,7 @@
 //! tell, so the rest is dropped in silence; another error is remembered for the exit
 //! code.
 
-use core::convert::Infallible;
+use crate::format::text::Take;
 use heapless::Vec;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::BorrowedFd;
@@ -87,12 +87,8 @@ impl Out {
     }
 }
 
-impl ufmt::uWrite for Out {
-    type Error = Infallible;
-
-    #[inline(never)] // a hundred places write; each would carry a copy
-    fn write_str(&mut self, text: &str) -> Result<(), Infallible> {
-        self.raw(text.as_bytes());
-        Ok(())
+impl Take for Out {
+    fn take(&mut self, text: &[u8]) {
+        self.raw(text);
     }
 }

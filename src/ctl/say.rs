@@ -35,7 +35,7 @@ pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8
         Refusal::NotRunning => put!(err, "{}: not running", name),
         Refusal::NotALine => put!(err, "standard input is no line of the board"),
         Refusal::GoingDown => put!(err, "the board is going down"),
-        Refusal::Fault(fault) => put!(err, "{}: {}", name, fault),
+        Refusal::Fault(fault) => put!(err, "{}: {}", name, &fault),
         Refusal::Gone => put!(err, "{}: ended before it came up", name),
         Refusal::Busy => put!(err, "PID 1 is busy, try again"),
     }

@@ -41,7 +41,7 @@ fn one(name: &[u8]) -> Option<u64> {
 
 /// The name of that number, without its CAP_.
 pub fn name(number: u32) -> Option<&'static str> {
-    NAMES.split(' ').nth(usize::try_from(number).ok()?)
+    super::text::nth(NAMES, b' ', usize::try_from(number).ok()?)
 }
 
 /// The set of `NAME[,NAME]...` or `ALL`; `None` where one of them is no capability.

@@ -3,7 +3,7 @@
 //! `{exited|signalled|dumped, value}` is kept apart all the way to the person, so
 //! that exit 9 and signal 9 are never taken for each other.
 
-use super::text::{Sink, display, put};
+use super::text::{Sink, put};
 use super::wire::{Reader, Writer};
 
 /// How a process ended.
@@ -55,18 +55,18 @@ impl Ended {
     }
 }
 
-display!(Ended, |ended: &Ended, sink: &mut Sink<'_>| {
-    let (signal, core) = match *ended {
-        Ended::Exited(status) => {
-            put!(sink, "exited with status {}", status);
-            return;
-        }
-        Ended::Signalled(signal) => (signal, ""),
-        Ended::Dumped(signal) => (signal, ", core dumped"),
-    };
-    let name = super::signal::name(signal);
-    put!(sink, "killed by signal {} ({}){}", signal, name, core);
-});
+impl Ended {
+    /// Writes it for people.
+    pub fn show(self, sink: &mut Sink<'_>) {
+        let (signal, core) = match self {
+            Ended::Exited(status) => return put!(sink, "exited with status {}", status),
+            Ended::Signalled(signal) => (signal, ""),
+            Ended::Dumped(signal) => (signal, ", core dumped"),
+        };
+        let name = super::signal::name(signal);
+        put!(sink, "killed by signal {} ({}){}", signal, name, core);
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -75,8 +75,8 @@ mod tests {
     #[test]
     fn exit_9_and_signal_9_differ() {
         let words = |e: Ended| {
-            let mut s = heapless::String::<64>::new();
-            ufmt::uwrite!(s, "{}", e).unwrap();
+            let mut s = super::super::text::Text::<64>::new();
+            put!(&mut s, "{}", e);
             s.as_str().to_owned()
         };
         assert_eq!(words(Ended::Exited(9)), "exited with status 9");

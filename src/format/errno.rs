@@ -3,7 +3,7 @@
 //! Only those that a start, a mount, a terminal or a cgroup can give; another is
 //! shown by its number (include/uapi/asm-generic/errno*.h).
 
-use super::text::{Sink, display, line, put};
+use super::text::{Sink, line, put};
 
 macro_rules! reasons {
     ($($number:literal $words:literal)*) => {
@@ -89,12 +89,13 @@ impl Reason {
     }
 }
 
-display!(Reason, |reason: &Reason, sink: &mut Sink<'_>| {
-    match reason.words() {
-        Some(words) => put!(sink, "{}", words),
-        None => put!(sink, "error {}", reason.0),
+/// Writes a reason's words, or its number.
+pub fn show(sink: &mut Sink<'_>, number: u16) {
+    match Reason(number).words() {
+        Some(words) => sink.take(words.as_bytes()),
+        None => put!(sink, "error {}", u32::from(number)),
     }
-});
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 //! *unable to VERB OBJECT: reason*.
 
 use super::errno::Reason;
-use super::text::{Plain, Sink, display, put};
+use super::text::{Plain, Sink, put};
 use super::wire::{Reader, Writer};
 
 /// The longest object a fault carries, in bytes; a longer one loses its front.
@@ -20,15 +20,16 @@ macro_rules! steps {
         #[repr(u8)]
         pub enum Step { $($(#[$doc])* $name = $number,)* }
 
+        const STEPS: &[Step] = &[$(Step::$name),*];
+
         impl Step {
             /// The step of that number on the wire.
             pub fn from_number(number: u8) -> Option<Step> {
-                match number { $($number => Some(Step::$name),)* _ => None }
+                STEPS.iter().find(|step| **step as u8 == number).copied()
             }
 
             /// The VERB of "unable to VERB OBJECT: reason".
             pub fn verb(self) -> &'static str {
-                const STEPS: &[Step] = &[$(Step::$name),*];
                 const VERBS: &str = concat!($($verb, "\n"),*);
                 let at = STEPS.iter().position(|step| *step == self);
                 at.and_then(|at| super::text::line(VERBS, at)).unwrap_or_default()
@@ -136,15 +137,18 @@ impl<'a> Fault<'a> {
     }
 }
 
-display!(Fault<'_>, |fault: &Fault<'_>, sink: &mut Sink<'_>| {
-    put!(
-        sink,
-        "unable to {} {}: {}",
-        fault.step.verb(),
-        Plain(fault.object),
-        Reason(fault.errno)
-    );
-});
+impl Fault<'_> {
+    /// Writes it for people.
+    pub fn show(&self, sink: &mut Sink<'_>) {
+        put!(
+            sink,
+            "unable to {} {}: {}",
+            self.step.verb(),
+            Plain(self.object),
+            Reason(self.errno)
+        );
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -152,13 +156,13 @@ mod tests {
 
     #[test]
     fn the_grammar_is_unable_to_verb_object_reason() {
-        let mut s = heapless::String::<128>::new();
+        let mut s = super::super::text::Text::<128>::new();
         let fault = Fault {
             step: Step::Root,
             errno: 2,
             object: b"/srv/web",
         };
-        ufmt::uwrite!(s, "{}", fault).unwrap();
+        put!(&mut s, "{}", &fault);
         assert_eq!(
             s.as_str(),
             "unable to mount /srv/web: No such file or directory"

@@ -84,14 +84,8 @@ pub enum State {
 impl State {
     /// The word in lists and files.
     pub fn word(self) -> &'static str {
-        match self {
-            State::Starting => "starting",
-            State::Started => "started",
-            State::Stopping => "stopping",
-            State::Ended => "ended",
-            State::Waiting => "waiting",
-            State::Frozen => "frozen",
-        }
+        const WORDS: &str = "starting started stopping ended waiting frozen";
+        super::text::nth(WORDS, b' ', self as usize).unwrap_or_default()
     }
 
     fn from_number(number: u8) -> Option<State> {

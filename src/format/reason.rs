@@ -5,7 +5,7 @@
 //! up through every function that reads.
 
 use super::spec::BadSpec;
-use super::text::{Sink, display, line, put};
+use super::text::line;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident $words:literal;)*) => {
@@ -84,13 +84,12 @@ reasons! {
     Number "must be a number";
 }
 
-display!(Reason, |reason: &Reason, sink: &mut Sink<'_>| {
-    put!(
-        sink,
-        "{}",
-        line(WORDS, usize::from(*reason as u8)).unwrap_or_default()
-    );
-});
+impl Reason {
+    /// What a person is told.
+    pub fn words(self) -> &'static str {
+        line(WORDS, usize::from(self as u8)).unwrap_or_default()
+    }
+}
 
 impl From<BadSpec> for Reason {
     fn from(bad: BadSpec) -> Self {
@@ -104,7 +103,7 @@ impl From<BadSpec> for Reason {
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::Text;
+    use super::super::text::{Text, put};
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! Signals by name and number, as signal(7) has them on x86 and ARM.
 
-use super::text::which;
+use super::text::{nth, which};
 use heapless::Vec;
 
 /// Names in the order of their numbers, from 1 to 31.
@@ -21,7 +21,7 @@ pub fn name(number: u8) -> &'static str {
         32..=SIGNAL_MAX => "SIGRT",
         _ => number
             .checked_sub(1)
-            .and_then(|at| NAMES.split(' ').nth(usize::from(at)))
+            .and_then(|at| nth(NAMES, b' ', usize::from(at)))
             .unwrap_or("?"),
     }
 }

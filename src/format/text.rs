@@ -1,81 +1,186 @@
-//! Bytes of others on their way to a person's terminal.
+//! Text on its way to a person's terminal.
 //!
-//! A file or a container can be named by whoever wants to attack the terminal of the
-//! person who lists it, so control bytes and what is no UTF-8 are shown as `?`.
+//! A sentence is a form with a `{}` for each value, filled by one function: a fraction of
+//! what a formatting call at each place would take. A file or a container can be named by
+//! whoever wants to attack the terminal of the person who lists it, so control bytes and
+//! what is no UTF-8 are shown as `?`.
+
+use super::ended::Ended;
+use super::errno;
+use super::fault::Fault;
+use super::reason::Reason;
+
+/// Whoever takes text, bytes of UTF-8.
+pub trait Take {
+    /// Takes it. What it cannot take it knows of by itself.
+    fn take(&mut self, text: &[u8]);
+}
+
+/// The same as a trait object, so that every value's words are compiled once for all
+/// writers of the binary.
+pub type Sink<'a> = dyn Take + 'a;
 
 /// Bytes shown with control characters and broken UTF-8 as `?`.
 #[derive(Clone, Copy)]
 pub struct Plain<'a>(pub &'a [u8]);
 
-/// Whoever takes text. As a trait object, so that every value's words are compiled once
-/// for all writers of the binary.
-pub type Sink<'a> = dyn ufmt::uWrite<Error = core::convert::Infallible> + 'a;
+/// What stands in a form's gap.
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    /// Text of pouch's own.
+    Word(&'a [u8]),
+    /// Bytes of others.
+    Plain(&'a [u8]),
+    /// A number.
+    Number(u64),
+    /// Why a word cannot be read.
+    Reason(Reason),
+    /// The kernel's reason.
+    Errno(u16),
+    /// How a process ended.
+    Ended(Ended),
+    /// What failed.
+    Fault(&'a Fault<'a>),
+}
 
-/// Writes text into a [`Sink`], which keeps its errors for itself.
+/// Writes a form into a [`Sink`], a value for each `{}`.
 macro_rules! put {
-    ($sink:expr, $($rest:tt)*) => {{
-        let sink: &mut $crate::format::text::Sink<'_> = &mut *$sink;
-        let Ok(()) = ufmt::uwrite!(sink, $($rest)*);
-    }};
+    ($sink:expr, $form:expr $(, $value:expr)* $(,)?) => {
+        $crate::format::text::fill(&mut *$sink, $form, &[$($value.into()),*])
+    };
 }
 pub(crate) use put;
 
-/// Lets what writes into a [`Sink`] write into any formatter, so that the long part of a
-/// `uDisplay` is compiled once and not once for each kind of writer.
-pub fn through<W: ufmt::uWrite + ?Sized>(
-    f: &mut ufmt::Formatter<'_, W>,
-    write: &dyn Fn(&mut Sink<'_>),
-) -> Result<(), W::Error> {
-    struct Through<'a, 'f, W: ufmt::uWrite + ?Sized> {
-        f: &'a mut ufmt::Formatter<'f, W>,
-        done: Result<(), W::Error>,
-    }
-    impl<W: ufmt::uWrite + ?Sized> ufmt::uWrite for Through<'_, '_, W> {
-        type Error = core::convert::Infallible;
-
-        fn write_str(&mut self, text: &str) -> Result<(), Self::Error> {
-            if self.done.is_ok() {
-                self.done = self.f.write_str(text);
-            }
-            Ok(())
+/// Writes a form, a value for each `{}`.
+#[inline(never)]
+pub fn fill(sink: &mut Sink<'_>, form: &str, values: &[Value<'_>]) {
+    let mut values = values.iter();
+    let mut rest = form.as_bytes();
+    while let Some(gap) = rest.windows(2).position(|two| two == b"{}") {
+        sink.take(rest.get(..gap).unwrap_or_default());
+        rest = rest.get(gap + 2..).unwrap_or_default();
+        if let Some(value) = values.next() {
+            show(sink, value);
         }
     }
-    let mut sink = Through { f, done: Ok(()) };
-    write(&mut sink);
-    sink.done
+    sink.take(rest);
 }
 
-/// Gives a type its `uDisplay` by a function that writes it into a [`Sink`].
-macro_rules! display {
-    ($type:ty, $write:expr) => {
-        impl ufmt::uDisplay for $type {
-            fn fmt<W: ufmt::uWrite + ?Sized>(
-                &self,
-                f: &mut ufmt::Formatter<'_, W>,
-            ) -> Result<(), W::Error> {
-                $crate::format::text::through(f, &|sink| $write(self, sink))
-            }
+/// Writes one value.
+fn show(sink: &mut Sink<'_>, value: &Value<'_>) {
+    match *value {
+        Value::Word(word) => sink.take(word),
+        Value::Plain(bytes) => plain(sink, bytes),
+        Value::Number(number) => decimal(sink, number),
+        Value::Reason(reason) => sink.take(reason.words().as_bytes()),
+        Value::Errno(number) => errno::show(sink, number),
+        Value::Ended(ended) => ended.show(sink),
+        Value::Fault(fault) => fault.show(sink),
+    }
+}
+
+/// A number's digits.
+#[inline(never)]
+pub fn decimal(sink: &mut Sink<'_>, number: u64) {
+    let mut digits = [0; 20];
+    let mut rest = number;
+    let mut from = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        from -= 1;
+        if rest == 0 {
+            break;
         }
+    }
+    sink.take(digits.get(from..).unwrap_or_default());
+}
+
+/// Bytes of others.
+#[inline(never)]
+fn plain(sink: &mut Sink<'_>, bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Some((letter, kind, behind)) = letter(rest) {
+        sink.take(match kind {
+            Kind::Plain => letter,
+            _ => b"?",
+        });
+        rest = behind;
+    }
+}
+
+/// What a letter is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// One that is shown as it is.
+    Plain,
+    /// A control character, C0, DEL or C1.
+    Control,
+    /// Bytes that are no UTF-8: the longest beginning of a letter, or a single byte.
+    Broken,
+}
+
+/// The next letter of bytes that may be UTF-8 (the Unicode Standard, table 3-7), and what
+/// is behind it.
+#[inline(never)]
+pub fn letter(bytes: &[u8]) -> Option<(&[u8], Kind, &[u8])> {
+    let first = *bytes.first()?;
+    // How many bytes follow the first, and between which the next one lies.
+    let (more, mut low, mut high) = match first {
+        0..0x80 => (0, 0, 0),
+        0xc2..0xe0 => (1, 0x80, 0xbf),
+        0xe0 => (2, 0xa0, 0xbf),
+        0xed => (2, 0x80, 0x9f),
+        0xe1..0xf0 => (2, 0x80, 0xbf),
+        0xf0 => (3, 0x90, 0xbf),
+        0xf1..0xf4 => (3, 0x80, 0xbf),
+        0xf4 => (3, 0x80, 0x8f),
+        _ => (4, 1, 0), // begins no letter: no byte lies between those
+    };
+    let mut len = 1;
+    while let Some(next) = bytes.get(len).filter(|_| len <= more)
+        && (low..=high).contains(next)
+    {
+        (low, high) = (0x80, 0xbf);
+        len += 1;
+    }
+    let (letter, rest) = bytes.split_at_checked(len)?;
+    let kind = match letter {
+        [0..0x20 | 0x7f] | [0xc2, 0x80..0xa0] => Kind::Control,
+        _ if len > more => Kind::Plain,
+        _ => Kind::Broken,
+    };
+    Some((letter, kind, rest))
+}
+
+macro_rules! values {
+    ($($type:ty, $from:ident => $value:expr;)*) => {
+        $(impl<'a> From<$type> for Value<'a> {
+            #[inline]
+            fn from($from: $type) -> Self {
+                $value
+            }
+        })*
     };
 }
-pub(crate) use display;
 
-display!(Plain<'_>, |plain: &Plain<'_>, sink: &mut Sink<'_>| {
-    for chunk in plain.0.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            let Ok(()) = sink.write_char(if c.is_control() { '?' } else { c });
-        }
-        if !chunk.invalid().is_empty() {
-            put!(sink, "?");
-        }
-    }
-});
+values! {
+    &'a str, word => Value::Word(word.as_bytes());
+    Plain<'a>, bytes => Value::Plain(bytes.0);
+    u64, number => Value::Number(number);
+    u32, number => Value::Number(number.into());
+    u8, number => Value::Number(number.into());
+    Reason, reason => Value::Reason(reason);
+    errno::Reason, reason => Value::Errno(reason.0);
+    Ended, ended => Value::Ended(ended);
+    &'a Fault<'a>, fault => Value::Fault(fault);
+}
 
 /// A bounded text to write into by [`put`]. What does not fit is left out, from the first
 /// byte too many on.
 #[derive(Default)]
 pub struct Text<const N: usize> {
-    text: heapless::String<N>,
+    text: heapless::Vec<u8, N>,
     full: bool,
 }
 
@@ -83,14 +188,19 @@ impl<const N: usize> Text<N> {
     /// An empty one.
     pub const fn new() -> Self {
         Text {
-            text: heapless::String::new(),
+            text: heapless::Vec::new(),
             full: false,
         }
     }
 
     /// What was written.
-    pub fn as_str(&self) -> &str {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.text
+    }
+
+    /// What was written, which is empty if a writer wrote no UTF-8.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.text).unwrap_or_default()
     }
 
     /// Whether something was left out.
@@ -99,32 +209,52 @@ impl<const N: usize> Text<N> {
     }
 }
 
+impl<const N: usize> Take for Text<N> {
+    #[inline(never)]
+    fn take(&mut self, text: &[u8]) {
+        if self.full {
+            return;
+        }
+        let mut rest = text;
+        while let Some((letter, _, behind)) = letter(rest) {
+            if self.text.extend_from_slice(letter).is_err() {
+                self.full = true;
+                return;
+            }
+            rest = behind;
+        }
+    }
+}
+
 impl<const N: usize> ufmt::uWrite for Text<N> {
     type Error = core::convert::Infallible;
 
     fn write_str(&mut self, text: &str) -> Result<(), Self::Error> {
-        let room = N - self.text.len();
-        let fitting = match text.len() <= room {
-            true => text.len(),
-            false => (0..=room)
-                .rev()
-                .find(|at| text.is_char_boundary(*at))
-                .unwrap_or(0),
-        };
-        if !self.full {
-            let _ = self.text.push_str(text.get(..fitting).unwrap_or_default());
-        }
-        self.full |= fitting < text.len();
+        self.take(text.as_bytes());
         Ok(())
     }
 }
 
+/// Of `texts` with `at` between, the one of that number, counted from 0. A string instead
+/// of a table of pointers: a third of the bytes.
+#[inline(never)]
+pub fn nth(texts: &'static str, at: u8, number: usize) -> Option<&'static str> {
+    let mut from = 0;
+    for _ in 0..number {
+        let rest = texts.as_bytes().get(from..)?;
+        from += rest.iter().position(|b| *b == at)? + 1;
+    }
+    let (text, _) = cut(texts.as_bytes().get(from..)?, at);
+    texts.get(from..from + text.len())
+}
+
 /// The line of that number, counted from 0.
 pub fn line(lines: &'static str, number: usize) -> Option<&'static str> {
-    lines.split('\n').nth(number)
+    nth(lines, b'\n', number)
 }
 
 /// Splits at the first `at`, which is in neither part; without one all is in the first.
+#[inline(never)]
 pub fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     match text.iter().position(|b| *b == at) {
         Some(end) => (text.get(..end).unwrap_or_default(), text.get(end + 1..)),
@@ -132,8 +262,8 @@ pub fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Which of `words` it is, counted from 0; they have one blank between them. A string
-/// instead of a table of pointers: a third of the bytes.
+/// Which of `words` it is, counted from 0; they have one blank between them.
+#[inline(never)]
 pub fn which(words: &str, word: &[u8]) -> Option<usize> {
     let mut rest = Some(words.as_bytes());
     let mut number = 0;
@@ -183,8 +313,35 @@ mod tests {
 
     #[test]
     fn escape_sequences_are_neutralised() {
-        let mut s = heapless::String::<64>::new();
-        ufmt::uwrite!(s, "{}", Plain(b"a\x1b[2Jb\n\xffc \xc3\xa4\xc2\x9b")).unwrap();
+        let mut s = Text::<64>::new();
+        put!(&mut s, "{}", Plain(b"a\x1b[2Jb\n\xffc \xc3\xa4\xc2\x9b"));
         assert_eq!(s.as_str(), "a?[2Jb??c ä?");
+    }
+
+    #[test]
+    fn letters_are_those_of_core() {
+        let mut state = 0x9e37_79b9_u32;
+        for _ in 0..200_000 {
+            let mut bytes = [0; 6];
+            for b in &mut bytes {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                let edges = b"\0\x1fA\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xef\xf0\xf1\xf3\xf4\xf5\xff";
+                *b = edges[state as usize % edges.len()];
+            }
+            let mut wanted = std::string::String::new();
+            for chunk in bytes.utf8_chunks() {
+                for c in chunk.valid().chars() {
+                    wanted.push(if c.is_control() { '?' } else { c });
+                }
+                if !chunk.invalid().is_empty() {
+                    wanted.push('?');
+                }
+            }
+            let mut text = Text::<64>::new();
+            put!(&mut text, "{}", Plain(&bytes));
+            assert_eq!(text.as_str(), wanted, "{bytes:x?}");
+        }
     }
 }

@@ -1,94 +1,128 @@
 //! A container's record as people and programs read it.
 //!
 //! One line of `list`, the `KEY: value` lines of `info` and of /run/pouch/cont_NAME,
-//! and the JSON of both. Each is a form with a `%` for each value, filled by one
-//! function: half the bytes that as many formatting calls would take.
+//! and the JSON of both. Each is a form in which `%` and a letter stand for a field; one
+//! function fills them all.
 
 use super::ended::Ended;
-use super::errno;
-use super::fault::Fault;
 use super::message::Unit;
-use super::text::{Plain, Sink, display, put};
+use super::text::{Kind, Plain, Sink, letter, put};
+use super::{errno, text};
 
-const LINE: &str = "% : % % pid % age % memory % restarts %";
-const FILE: &str = "NAME: %\nSTATE: %\nTTYNUM: %\nPID: %\nPPID: %\nIMAGE: %\n\
-    CGROUP: /sys/fs/cgroup/pouch/%\nRESTARTS: %\nEXIT: %\n";
-const JSON: &str = "{\"name\":\"%\",\"state\":\"%\",\"tty\":%,\"pid\":%,\"ppid\":%,\
-    \"image\":%,\"cgroup\":\"/sys/fs/cgroup/pouch/%\",\"age_ms\":%,\"memory\":%,\
-    \"restarts\":%,\"exit\":%,\"fault\":%}";
-const JSON_ENDED: &str = "{\"kind\":\"%\",\"value\":%}";
-const JSON_FAULT: &str = "{\"verb\":\"%\",\"object\":%,\"errno\":%,\"reason\":\"%\"}";
-
-/// What stands in a form's gap.
-#[derive(Clone, Copy)]
-enum Value<'a> {
-    Word(&'static str),
-    Text(&'a [u8]),
-    Number(u64),
-    Slot(u8),
-    Age(u64),
-    Size(u64),
-    Reason(u16),
-    Ended(Ended),
-    Fault(Fault<'a>),
-    /// In JSON.
-    Quoted(&'a [u8]),
-    QuotedSlot(u8),
-    JsonEnded(Ended),
-    JsonFault(Fault<'a>),
+/// A way to show a container.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// What follows the number in `list`: `c1 : started tty1 pid 123 age 5s memory 1.2M restarts 0`.
+    Line,
+    /// The lines of /run/pouch/cont_NAME: what does not change by itself.
+    File,
+    /// The lines of `info`.
+    Info,
+    /// One JSON object, with the same keys in the same order whatever the state.
+    Json,
 }
 
-impl Value<'_> {
-    /// Nothing, for people.
-    const DASH: Self = Value::Word("-");
-    /// Nothing, for programs.
-    const NULL: Self = Value::Word("null");
-}
+const LINE: &str = "%n : %s %t pid %p age %a memory %m restarts %r";
+// What ended a container matters once it does not run; a fault always does.
+const LINE_ENDED: &str = " %e";
+const LINE_FAULT: &str = " %f";
+const FILE: &str = "NAME: %n\nSTATE: %s\nTTYNUM: %T\nPID: %p\nPPID: %P\nIMAGE: %i\n\
+    CGROUP: /sys/fs/cgroup/pouch/%n\nRESTARTS: %r\nEXIT: %e\n";
+const INFO: &str = "AGE: %a\nMEMORY: %m\n";
+const INFO_FAULT: &str = "FAULT: %f\n";
+const JSON: &str = "{\"name\":\"%n\",\"state\":\"%s\",\"tty\":%\"t,\"pid\":%p,\"ppid\":%P,\
+    \"image\":%\"i,\"cgroup\":\"/sys/fs/cgroup/pouch/%n\",\"age_ms\":%A,\"memory\":%M,\
+    \"restarts\":%r,\"exit\":%\"e,\"fault\":%\"f}";
 
-/// Writes a form, a value for each `%`.
-fn fill(sink: &mut Sink<'_>, form: &str, values: &[Value<'_>]) {
-    let mut values = values.iter();
-    for text in form.split_inclusive('%') {
-        let bare = text.strip_suffix('%');
-        put!(sink, "{}", bare.unwrap_or(text));
-        if bare.is_some() {
-            one(sink, *values.next().unwrap_or(&Value::DASH));
+/// Shows a container.
+pub fn show(sink: &mut Sink<'_>, form: Form, unit: &Unit<'_>) {
+    let fault = unit.fault.is_some();
+    match form {
+        Form::Json => fill(sink, JSON, unit, "null"),
+        Form::Line => {
+            fill(sink, LINE, unit, "-");
+            if unit.pid == 0 && unit.ended.is_some() {
+                fill(sink, LINE_ENDED, unit, "");
+            }
+            if fault {
+                fill(sink, LINE_FAULT, unit, "");
+            }
+        }
+        Form::File => fill(sink, FILE, unit, "-"),
+        Form::Info => {
+            fill(sink, FILE, unit, "-");
+            fill(sink, INFO, unit, "-");
+            if fault {
+                fill(sink, INFO_FAULT, unit, "");
+            }
         }
     }
 }
 
-fn one(sink: &mut Sink<'_>, value: Value<'_>) {
-    match value {
-        Value::Word(word) => put!(sink, "{}", word),
-        Value::Text(text) => put!(sink, "{}", Plain(text)),
-        Value::Number(number) => put!(sink, "{}", number),
-        Value::Slot(slot) => put!(sink, "tty{}", slot),
-        Value::Age(ms) => age(sink, ms),
-        Value::Size(bytes) => size(sink, bytes),
-        Value::Reason(number) => put!(sink, "{}", errno::Reason(number)),
-        Value::Ended(ended) => put!(sink, "{}", ended),
-        Value::Fault(fault) => put!(sink, "{}", fault),
-        Value::Quoted(text) => quoted(sink, text),
-        Value::QuotedSlot(slot) => put!(sink, "\"tty{}\"", slot),
-        Value::JsonEnded(ended) => {
-            let (kind, value) = match ended {
-                Ended::Exited(value) => ("exited", value),
-                Ended::Signalled(value) => ("signalled", value),
-                Ended::Dumped(value) => ("dumped", value),
-            };
-            let values = [Value::Word(kind), Value::Number(value.into())];
-            fill(sink, JSON_ENDED, &values);
-        }
-        Value::JsonFault(fault) => {
-            let values = [
-                Value::Word(fault.step.verb()),
-                Value::Quoted(fault.object),
-                Value::Number(fault.errno.into()),
-                Value::Reason(fault.errno),
-            ];
-            fill(sink, JSON_FAULT, &values);
+/// Fills a form; `nothing` stands for what is not there.
+#[inline(never)]
+fn fill(sink: &mut Sink<'_>, form: &str, unit: &Unit<'_>, nothing: &str) {
+    let mut rest = Some(form.as_bytes());
+    while let Some(some) = rest {
+        let (words, behind) = text::cut(some, b'%');
+        sink.take(words);
+        // A quote before the letter asks for the field in JSON.
+        let (key, json, behind) = match behind {
+            Some([b'"', key, behind @ ..]) => (*key, true, behind),
+            Some([key, behind @ ..]) => (*key, false, behind),
+            _ => return,
+        };
+        rest = Some(behind);
+        if field(sink, key, json, unit).is_none() {
+            sink.take(nothing.as_bytes());
         }
     }
+}
+
+/// Writes the field of that letter; `None` where there is none.
+fn field(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()> {
+    let number = match key {
+        b'n' => return Some(put!(sink, "{}", Plain(unit.name))),
+        b's' => return Some(sink.take(unit.state.word().as_bytes())),
+        b'i' if unit.image.is_empty() => return None,
+        b'i' if json => return Some(quoted(sink, unit.image)),
+        b'i' => return Some(put!(sink, "{}", Plain(unit.image))),
+        b't' => {
+            let form = if json { "\"tty{}\"" } else { "tty{}" };
+            return Some(put!(sink, form, unit.slot?));
+        }
+        b'e' if json => return Some(ended(sink, unit.ended?)),
+        b'e' => return Some(put!(sink, "{}", unit.ended?)),
+        b'f' => {
+            let fault = unit.fault?;
+            if !json {
+                return Some(fault.show(sink));
+            }
+            put!(sink, "{\"verb\":\"{}\",\"object\":", fault.step.verb());
+            quoted(sink, fault.object);
+            let (number, reason) = (u32::from(fault.errno), errno::Reason(fault.errno));
+            put!(sink, ",\"errno\":{},\"reason\":\"{}\"}", number, reason);
+            return Some(());
+        }
+        b'a' => return Some(age(sink, unit.age_ms)),
+        b'm' => return Some(size(sink, unit.memory?)),
+        b'T' => unit.slot?.into(),
+        b'p' => Some(unit.pid.into()).filter(|pid| *pid != 0)?,
+        b'P' => unit.ppid.into(),
+        b'A' => unit.age_ms,
+        b'M' => unit.memory?,
+        _ => unit.restarts.into(),
+    };
+    Some(text::decimal(sink, number))
+}
+
+fn ended(sink: &mut Sink<'_>, ended: Ended) {
+    let (kind, value) = match ended {
+        Ended::Exited(value) => ("exited", value),
+        Ended::Signalled(value) => ("signalled", value),
+        Ended::Dumped(value) => ("dumped", value),
+    };
+    put!(sink, "{\"kind\":\"{}\",\"value\":{}}", kind, value);
 }
 
 /// A time in its two largest units: 5s, 3m20s, 2h5m, 4d1h.
@@ -106,7 +140,7 @@ fn age(sink: &mut Sink<'_>, ms: u64) {
 /// Bytes with one decimal in the largest unit that leaves a whole number: 1.2M.
 fn size(sink: &mut Sink<'_>, bytes: u64) {
     let (shift, unit) = match bytes {
-        0..0x400 => return put!(sink, "{}", bytes),
+        0..0x400 => return text::decimal(sink, bytes),
         0x400..0x10_0000 => (10, "K"),
         0x10_0000..0x4000_0000 => (20, "M"),
         _ => (30, "G"),
@@ -116,128 +150,28 @@ fn size(sink: &mut Sink<'_>, bytes: u64) {
 }
 
 /// A JSON string, its quotes included; what is no UTF-8 becomes U+FFFD.
-fn quoted(sink: &mut Sink<'_>, text: &[u8]) {
-    put!(sink, "\"");
-    for chunk in text.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            let mut shown = c;
-            if c.is_control() {
-                // All of them are below U+00A0.
-                let digit = |n: u32| char::from_digit(n & 15, 16).unwrap_or('0');
-                put!(sink, "\\u00{}", digit(u32::from(c) >> 4));
-                shown = digit(u32::from(c));
-            } else if matches!(c, '"' | '\\') {
-                put!(sink, "\\");
+#[inline(never)]
+fn quoted(sink: &mut Sink<'_>, bytes: &[u8]) {
+    sink.take(b"\"");
+    let mut rest = bytes;
+    while let Some((letter, kind, behind)) = letter(rest) {
+        match (kind, letter) {
+            (Kind::Plain, b"\"") => sink.take(b"\\\""),
+            (Kind::Plain, b"\\") => sink.take(b"\\\\"),
+            (Kind::Plain, _) => sink.take(letter),
+            (Kind::Broken, _) => sink.take("\u{fffd}".as_bytes()),
+            (Kind::Control, _) => {
+                // The code point is below U+00A0, and as its last byte says.
+                let code = letter.last().copied().unwrap_or_default();
+                let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' - 10 + n };
+                sink.take(b"\\u00");
+                sink.take(&[digit(code >> 4), digit(code & 15)]);
             }
-            let Ok(()) = sink.write_char(shown);
         }
-        if !chunk.invalid().is_empty() {
-            put!(sink, "\u{fffd}");
-        }
+        rest = behind;
     }
-    put!(sink, "\"");
+    sink.take(b"\"");
 }
-
-/// The number, or nothing for 0.
-fn pid(number: u32) -> Option<u64> {
-    Some(u64::from(number)).filter(|n| *n != 0)
-}
-
-/// What a person called the root, or nothing for the host's.
-fn image<'a>(unit: &Unit<'a>) -> Option<&'a [u8]> {
-    Some(unit.image).filter(|i| !i.is_empty())
-}
-
-/// What follows the number in `list`: `c1 : started tty1 pid 123 age 5s memory 1.2M restarts 0`.
-pub struct Line<'a>(
-    /// The container.
-    pub Unit<'a>,
-);
-
-display!(Line<'_>, |unit: &Line<'_>, sink: &mut Sink<'_>| {
-    let u = &unit.0;
-    let values = [
-        Value::Text(u.name),
-        Value::Word(u.state.word()),
-        u.slot.map_or(Value::DASH, Value::Slot),
-        pid(u.pid).map_or(Value::DASH, Value::Number),
-        Value::Age(u.age_ms),
-        u.memory.map_or(Value::DASH, Value::Size),
-        Value::Number(u.restarts.into()),
-    ];
-    fill(sink, LINE, &values);
-    // What ended a container matters once it does not run; a fault always does.
-    if let Some(ended) = u.ended.filter(|_| u.pid == 0) {
-        fill(sink, " %", &[Value::Ended(ended)]);
-    }
-    if let Some(fault) = u.fault {
-        fill(sink, " %", &[Value::Fault(fault)]);
-    }
-});
-
-/// The lines of /run/pouch/cont_NAME: what does not change by itself.
-pub struct File<'a>(
-    /// The container.
-    pub Unit<'a>,
-);
-
-display!(File<'_>, |unit: &File<'_>, sink: &mut Sink<'_>| {
-    let u = &unit.0;
-    let slot = u.slot.map(u64::from);
-    let values = [
-        Value::Text(u.name),
-        Value::Word(u.state.word()),
-        slot.map_or(Value::DASH, Value::Number),
-        pid(u.pid).map_or(Value::DASH, Value::Number),
-        Value::Number(u.ppid.into()),
-        image(u).map_or(Value::DASH, Value::Text),
-        Value::Text(u.name),
-        Value::Number(u.restarts.into()),
-        u.ended.map_or(Value::DASH, Value::Ended),
-    ];
-    fill(sink, FILE, &values);
-});
-
-/// The lines of `info`.
-pub struct Info<'a>(
-    /// The container.
-    pub Unit<'a>,
-);
-
-display!(Info<'_>, |unit: &Info<'_>, sink: &mut Sink<'_>| {
-    let u = &unit.0;
-    put!(sink, "{}", File(*u));
-    let memory = u.memory.map_or(Value::DASH, Value::Size);
-    fill(sink, "AGE: %\nMEMORY: %\n", &[Value::Age(u.age_ms), memory]);
-    if let Some(fault) = u.fault {
-        fill(sink, "FAULT: %\n", &[Value::Fault(fault)]);
-    }
-});
-
-/// One JSON object, with the same keys in the same order whatever the state.
-pub struct Json<'a>(
-    /// The container.
-    pub Unit<'a>,
-);
-
-display!(Json<'_>, |unit: &Json<'_>, sink: &mut Sink<'_>| {
-    let u = &unit.0;
-    let values = [
-        Value::Text(u.name),
-        Value::Word(u.state.word()),
-        u.slot.map_or(Value::NULL, Value::QuotedSlot),
-        pid(u.pid).map_or(Value::NULL, Value::Number),
-        Value::Number(u.ppid.into()),
-        image(u).map_or(Value::NULL, Value::Quoted),
-        Value::Text(u.name),
-        Value::Number(u.age_ms),
-        u.memory.map_or(Value::NULL, Value::Number),
-        Value::Number(u.restarts.into()),
-        u.ended.map_or(Value::NULL, Value::JsonEnded),
-        u.fault.map_or(Value::NULL, Value::JsonFault),
-    ];
-    fill(sink, JSON, &values);
-});
 
 #[cfg(test)]
 mod tests {
@@ -247,15 +181,13 @@ mod tests {
     use super::*;
     use std::string::{String, ToString};
 
-    fn text(value: impl ufmt::uDisplay) -> String {
-        let mut text = Text::<1024>::new();
-        put!(&mut text, "{}", value);
-        text.as_str().to_string()
+    fn text(form: Form, unit: &Unit<'_>) -> String {
+        alone(|sink| show(sink, form, unit))
     }
 
-    fn alone(value: Value<'_>) -> String {
+    fn alone(write: impl FnOnce(&mut Sink<'_>)) -> String {
         let mut text = Text::<1024>::new();
-        one(&mut text, value);
+        write(&mut text);
         text.as_str().to_string()
     }
 
@@ -299,7 +231,7 @@ mod tests {
             (86_400_000, "1d0h"),
             (u64::MAX, "213503982334d14h"),
         ] {
-            assert_eq!(alone(Value::Age(ms)), words);
+            assert_eq!(alone(|sink| age(sink, ms)), words);
         }
         for (bytes, words) in [
             (0, "0"),
@@ -309,34 +241,35 @@ mod tests {
             (1_258_496, "1.2M"),
             (5 << 30, "5.0G"),
         ] {
-            assert_eq!(alone(Value::Size(bytes)), words);
+            assert_eq!(alone(|sink| size(sink, bytes)), words);
         }
     }
 
     #[test]
     fn lines_are_keys_and_values() {
         assert_eq!(
-            text(Info(ENDED)),
+            text(Form::Info, &ENDED),
             "NAME: c1\nSTATE: ended\nTTYNUM: -\nPID: -\nPPID: 1\nIMAGE: -\n\
              CGROUP: /sys/fs/cgroup/pouch/c1\nRESTARTS: 3\nEXIT: killed by signal 9 (SIGKILL)\n\
              AGE: 12s\nMEMORY: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
         );
         assert!(
-            text(File(RUNNING)).contains("\nTTYNUM: 1\nPID: 77\nPPID: 1\nIMAGE: /srv/\"we\\b??\n")
+            text(Form::File, &RUNNING)
+                .contains("\nTTYNUM: 1\nPID: 77\nPPID: 1\nIMAGE: /srv/\"we\\b??\n")
         );
-        assert!(text(Info(RUNNING)).ends_with("EXIT: -\nAGE: 12s\nMEMORY: 4.0K\n"));
+        assert!(text(Form::Info, &RUNNING).ends_with("EXIT: -\nAGE: 12s\nMEMORY: 4.0K\n"));
     }
 
     #[test]
     fn json_is_json() {
         assert_eq!(
-            text(Json(RUNNING)),
+            text(Form::Json, &RUNNING),
             "{\"name\":\"c1\",\"state\":\"started\",\"tty\":\"tty1\",\"pid\":77,\"ppid\":1,\
              \"image\":\"/srv/\\\"we\\\\b\\u000a\u{fffd}\",\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\
              \"age_ms\":12345,\"memory\":4096,\"restarts\":3,\"exit\":null,\"fault\":null}"
         );
         assert_eq!(
-            text(Json(ENDED)),
+            text(Form::Json, &ENDED),
             "{\"name\":\"c1\",\"state\":\"ended\",\"tty\":null,\"pid\":null,\"ppid\":1,\
              \"image\":null,\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\"age_ms\":12345,\"memory\":null,\
              \"restarts\":3,\"exit\":{\"kind\":\"signalled\",\"value\":9},\

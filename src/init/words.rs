@@ -14,7 +14,7 @@ use crate::format::fault::Fault;
 use crate::format::message::Unit;
 use crate::format::reason::Reason;
 use crate::format::text::{Plain, Text, put};
-use crate::format::unit::File;
+use crate::format::unit;
 use crate::sys::Errno;
 
 /// The longest sentence or path; what does not fit is left out.
@@ -75,7 +75,7 @@ impl Words {
 
     /// A container's state as programs read it.
     pub(super) fn unit(&mut self, view: Unit<'_>) {
-        put!(&mut self.0, "{}", File(view));
+        unit::show(&mut self.0, unit::Form::File, &view);
     }
 
     /// `: ` and the kernel's reason.
