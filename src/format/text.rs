@@ -100,11 +100,10 @@ pub fn decimal(sink: &mut Sink<'_>, number: u64) {
 #[inline(never)]
 fn plain(sink: &mut Sink<'_>, bytes: &[u8]) {
     let mut rest = bytes;
-    while let Some((letter, kind, behind)) = letter(rest) {
-        sink.take(match kind {
-            Kind::Plain => letter,
-            _ => b"?",
-        });
+    while !rest.is_empty() {
+        let (len, kind) = letter(rest);
+        let (letter, behind) = rest.split_at_checked(len).unwrap_or_default();
+        sink.take(if kind == Kind::Plain { letter } else { b"?" });
         rest = behind;
     }
 }
@@ -120,11 +119,11 @@ pub enum Kind {
     Broken,
 }
 
-/// The next letter of bytes that may be UTF-8 (the Unicode Standard, table 3-7), and what
-/// is behind it.
+/// The length of the next letter of bytes that may be UTF-8 (the Unicode Standard, table
+/// 3-7), and what it is.
 #[inline(never)]
-pub fn letter(bytes: &[u8]) -> Option<(&[u8], Kind, &[u8])> {
-    let first = *bytes.first()?;
+pub fn letter(bytes: &[u8]) -> (usize, Kind) {
+    let first = bytes.first().copied().unwrap_or_default();
     // How many bytes follow the first, and between which the next one lies.
     let (more, mut low, mut high) = match first {
         0..0x80 => (0, 0, 0),
@@ -144,13 +143,12 @@ pub fn letter(bytes: &[u8]) -> Option<(&[u8], Kind, &[u8])> {
         (low, high) = (0x80, 0xbf);
         len += 1;
     }
-    let (letter, rest) = bytes.split_at_checked(len)?;
-    let kind = match letter {
-        [0..0x20 | 0x7f] | [0xc2, 0x80..0xa0] => Kind::Control,
+    let kind = match (first, bytes.get(1)) {
+        (0..0x20 | 0x7f, _) | (0xc2, Some(0x80..0xa0)) => Kind::Control,
         _ if len > more => Kind::Plain,
         _ => Kind::Broken,
     };
-    Some((letter, kind, rest))
+    (len, kind)
 }
 
 macro_rules! values {
@@ -215,14 +213,22 @@ impl<const N: usize> Take for Text<N> {
         if self.full {
             return;
         }
-        let mut rest = text;
-        while let Some((letter, _, behind)) = letter(rest) {
-            if self.text.extend_from_slice(letter).is_err() {
-                self.full = true;
-                return;
+        let mut end = text.len();
+        let room = N - self.text.len();
+        if end > room {
+            self.full = true;
+            // As many letters as there is room for.
+            end = 0;
+            while let Some(rest) = text.get(end..room)
+                && let (len, _) = letter(text.get(end..).unwrap_or_default())
+                && len <= rest.len()
+            {
+                end += len;
             }
-            rest = behind;
         }
+        let _ = self
+            .text
+            .extend_from_slice(text.get(..end).unwrap_or_default());
     }
 }
 

@@ -79,7 +79,9 @@ fn fill(sink: &mut Sink<'_>, form: &str, unit: &Unit<'_>, nothing: &str) {
     }
 }
 
-/// Writes the field of that letter; `None` where there is none.
+/// Writes the field of that letter; `None` where there is none. Apart from the loop, which
+/// else works every field out beforehand.
+#[inline(never)]
 fn field(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()> {
     let number = match key {
         b'n' => return Some(put!(sink, "{}", Plain(unit.name))),
@@ -116,6 +118,7 @@ fn field(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()
     Some(text::decimal(sink, number))
 }
 
+#[inline(never)]
 fn ended(sink: &mut Sink<'_>, ended: Ended) {
     let (kind, value) = match ended {
         Ended::Exited(value) => ("exited", value),
@@ -126,6 +129,7 @@ fn ended(sink: &mut Sink<'_>, ended: Ended) {
 }
 
 /// A time in its two largest units: 5s, 3m20s, 2h5m, 4d1h.
+#[inline(never)]
 fn age(sink: &mut Sink<'_>, ms: u64) {
     let s = ms / 1000;
     let (large, large_unit, small, small_unit) = match s {
@@ -138,6 +142,7 @@ fn age(sink: &mut Sink<'_>, ms: u64) {
 }
 
 /// Bytes with one decimal in the largest unit that leaves a whole number: 1.2M.
+#[inline(never)]
 fn size(sink: &mut Sink<'_>, bytes: u64) {
     let (shift, unit) = match bytes {
         0..0x400 => return text::decimal(sink, bytes),
@@ -154,13 +159,18 @@ fn size(sink: &mut Sink<'_>, bytes: u64) {
 fn quoted(sink: &mut Sink<'_>, bytes: &[u8]) {
     sink.take(b"\"");
     let mut rest = bytes;
-    while let Some((letter, kind, behind)) = letter(rest) {
-        match (kind, letter) {
-            (Kind::Plain, b"\"") => sink.take(b"\\\""),
-            (Kind::Plain, b"\\") => sink.take(b"\\\\"),
-            (Kind::Plain, _) => sink.take(letter),
-            (Kind::Broken, _) => sink.take("\u{fffd}".as_bytes()),
-            (Kind::Control, _) => {
+    while !rest.is_empty() {
+        let (len, kind) = letter(rest);
+        let (letter, behind) = rest.split_at_checked(len).unwrap_or_default();
+        match kind {
+            Kind::Plain => {
+                if matches!(letter, b"\"" | b"\\") {
+                    sink.take(b"\\");
+                }
+                sink.take(letter);
+            }
+            Kind::Broken => sink.take("\u{fffd}".as_bytes()),
+            Kind::Control => {
                 // The code point is below U+00A0, and as its last byte says.
                 let code = letter.last().copied().unwrap_or_default();
                 let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' - 10 + n };
