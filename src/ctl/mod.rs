@@ -15,12 +15,13 @@ mod start;
 use crate::format::message::Request;
 use crate::format::spec::{SpecBuf, flags};
 use crate::format::text::{Plain, put};
+use crate::sys::{file, lend};
 use args::{Call, Command, Verb};
 use core::ffi::CStr;
 use exchange::{Exchange, subject};
 use out::Out;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fd::OwnedFd;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use socket::{Lost, Socket};
 
@@ -94,7 +95,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         Err(error) => return say::unreachable(err, path.to_bytes(), error),
     };
     let sent = match (&terminal, &request) {
-        (Some(tty), _) => socket.send(&request, Some(tty.as_fd())),
+        (Some(tty), _) => socket.send(&request, Some(lend(tty))),
         (None, Request::Connect { .. }) => socket.send(&request, Some(crate::sys::stdio::stdin())),
         (None, _) => socket.send(&request, None),
     };
@@ -156,6 +157,5 @@ fn terminal(request: &Request<'_>) -> Result<Option<OwnedFd>, Errno> {
     if !connects || rustix::termios::isatty(crate::sys::stdio::stdin()) {
         return Ok(None);
     }
-    let how = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    rustix::fs::open(c"/dev/tty", how, Mode::empty()).map(Some)
+    file::open_at(None, c"/dev/tty", OFlags::RDWR | OFlags::NOCTTY).map(Some)
 }

@@ -1,14 +1,10 @@
 //! The way to PID 1: one packet is one message.
 
 use crate::format::message::{MESSAGE_MAX, Reply, Request};
+use crate::sys::{self, lend};
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::{Errno, IoSlice};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
-    SocketFlags, SocketType,
-};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 
 /// Where PID 1 listens on the host.
 pub const OUTSIDE: &CStr = c"/run/pouch/control";
@@ -40,13 +36,8 @@ impl Socket {
     /// # Errors
     /// Those of socket(2) and connect(2); ENOENT where nobody ever listened.
     pub fn connect(path: &CStr) -> Result<Socket, Errno> {
-        let fd = rustix::net::socket_with(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
-        rustix::net::connect(&fd, &SocketAddrUnix::new(path)?)?;
+        let fd = sys::socket::packets(false)?;
+        sys::socket::connect(lend(&fd), path)?;
         Ok(Socket(fd))
     }
 
@@ -66,19 +57,11 @@ impl Socket {
         terminal: Option<BorrowedFd<'_>>,
     ) -> Result<(), Lost> {
         let mut room: Room = [0; MESSAGE_MAX];
-        let packet = [IoSlice::new(request.emit(&mut room).ok_or(Lost::TooLong)?)];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let fds = [terminal.unwrap_or(self.0.as_fd())];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if terminal.is_some() {
-            // The space is made for just that one.
-            control.push(SendAncillaryMessage::ScmRights(&fds));
-        }
+        let packet = request.emit(&mut room).ok_or(Lost::TooLong)?;
         loop {
-            match rustix::net::sendmsg(&self.0, &packet, &mut control, SendFlags::NOSIGNAL) {
-                Ok(_) => return Ok(()),
+            match sys::socket::send(lend(&self.0), packet, terminal) {
                 Err(Errno::INTR) => {}
-                Err(error) => return Err(Lost::Kernel(error)),
+                sent => return sent.map_err(Lost::Kernel),
             }
         }
     }
@@ -89,10 +72,10 @@ impl Socket {
     /// There is none, or what came is none.
     pub fn receive<'b>(&self, room: &'b mut Room) -> Result<Reply<'b>, Lost> {
         let len = loop {
-            // TRUNC: a packet longer than the room tells its length, and is refused below.
-            match rustix::net::recv(&self.0, &mut room[..], RecvFlags::TRUNC) {
-                Ok((_, 0)) => return Err(Lost::Closed),
-                Ok((_, len)) => break len,
+            match sys::socket::receive(lend(&self.0), room, true) {
+                Ok(got) if got.len == 0 => return Err(Lost::Closed),
+                Ok(got) if got.cut => return Err(Lost::Garbled),
+                Ok(got) => break got.len,
                 Err(Errno::INTR) => {}
                 Err(Errno::CONNRESET) => return Err(Lost::Closed),
                 Err(error) => return Err(Lost::Kernel(error)),

@@ -217,8 +217,16 @@ impl SpecBuf {
             let end = at + 3 + record.bytes.len();
             if record.tag == tag && record.bytes.starts_with(start) {
                 // What follows moves up.
-                self.bytes.copy_within(end.., at);
-                self.bytes.truncate(self.bytes.len() - (end - at));
+                let len = self.bytes.len();
+                let mut to = at;
+                for from in end..len {
+                    let byte = self.bytes.get(from).copied().unwrap_or_default();
+                    if let Some(place) = self.bytes.get_mut(to) {
+                        *place = byte;
+                    }
+                    to += 1;
+                }
+                self.bytes.truncate(to);
             } else {
                 at = end;
             }

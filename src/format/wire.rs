@@ -26,7 +26,10 @@ impl<'a> Writer<'a> {
         let end = self.at.saturating_add(bytes.len());
         match self.buf.get_mut(self.at..end) {
             Some(room) if !self.full => {
-                room.copy_from_slice(bytes);
+                // Not copy_from_slice: its check of the lengths is a panic with words.
+                room.iter_mut()
+                    .zip(bytes)
+                    .for_each(|(to, from)| *to = *from);
                 self.at = end;
             }
             _ => self.full = true,

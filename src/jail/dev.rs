@@ -8,7 +8,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, symlinkat};
 use super::fs::{self, Fs};
 use super::{Now, Plan, Stdio};
 use crate::format::fault::Step;
-use crate::sys::{Errno, lend, mount, socket};
+use crate::sys::{Errno, file, lend, mount, socket};
 
 const DEV: Fs = Fs {
     path: c"/dev",
@@ -80,8 +80,7 @@ pub(super) fn dress<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, now: &Now<'a>) ->
 
     let own = fs::mount(root, &POUCH, 0, now);
     now.at(Step::Copy, c"/dev/pouch/pouch");
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
-    let copy = now.ok(fs::open(lend(&own), c"pouch", flags, 0o755));
+    let copy = now.ok(file::create_at(lend(&own), c"pouch", 0o755));
     let mut offset = 0;
     // sendfile with an offset of its own: the descriptor's is shared with PID 1.
     while now.ok(rustix::fs::sendfile(
@@ -111,7 +110,7 @@ fn links(folder: BorrowedFd<'_>, list: &'static [u8], now: &Now<'_>) {
 /// The session's slave as /dev/console, found by its path in the host's devpts and checked to be one.
 fn console<'a>(path: &'a CStr, dev: BorrowedFd<'_>, now: &Now<'a>) -> OwnedFd {
     now.at(Step::Terminal, path);
-    let tree = now.ok(fs::clone_tree(CWD, path, false));
+    let tree = now.ok(mount::copy(CWD, path, false));
     let stat = now.ok(rustix::fs::fstat(lend(&tree)));
     let is_pts = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
         && rustix::fs::major(stat.st_rdev) == PTS_MAJOR;
@@ -121,10 +120,10 @@ fn console<'a>(path: &'a CStr, dev: BorrowedFd<'_>, now: &Now<'a>) -> OwnedFd {
     now.at(Step::Make, c"/dev/console");
     let place = now.ok(fs::file(dev, c"console"));
     now.at(Step::Mount, c"/dev/console");
-    now.ok(fs::put(lend(&tree), lend(&place)));
+    now.ok(mount::put(lend(&tree), lend(&place)));
     now.at(Step::Open, c"/dev/console");
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    now.ok(fs::open(dev, c"console", flags, 0))
+    now.ok(file::open_at(Some(dev), c"console", flags))
 }
 
 /// Binds the container's socket, then locks the folder. Done inside, where its path is short and its own.
@@ -135,11 +134,10 @@ pub(super) fn way_back<'a>(plan: &Plan<'a>, now: &Now<'a>) {
     now.ok(socket::bind(plan.listener, PATH));
     now.ok(socket::listen(plan.listener, 8));
     now.at(Step::Mask, c"/dev/pouch");
-    let folder = now.ok(fs::open(
-        CWD,
+    let folder = now.ok(file::open_at(
+        None,
         c"/dev/pouch",
         OFlags::PATH | OFlags::DIRECTORY,
-        0,
     ));
     now.ok(mount::set(lend(&folder), mount::RDONLY | LOCKED, false));
 }

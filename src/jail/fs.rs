@@ -7,16 +7,14 @@
 use core::ffi::CStr;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
-};
+use rustix::fs::{Mode, mkdirat};
 
 use super::Now;
 use crate::format::fault::Step;
 use crate::format::text::{cut, pick};
 use crate::format::wire::Writer;
+use crate::sys::file::create_at;
+use crate::sys::mount::{Within, place, put};
 use crate::sys::{Errno, lend, mount};
 
 /// The longest name of a file, its NUL included.
@@ -24,28 +22,9 @@ type Name = [u8; 256];
 /// The longest path that is put together here.
 pub type Path = [u8; 1024];
 
-/// Opens a file, close-on-exec.
-#[inline(never)]
-pub fn open(at: BorrowedFd<'_>, path: &CStr, flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
-    let mode = Mode::from_bits_retain(mode);
-    openat(at, path, flags | OFlags::CLOEXEC, mode)
-}
-
-/// A place below `root` without following any symlink. An absolute path is one from the root's own top.
-#[inline(never)]
-pub fn place(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
-    openat2(
-        root,
-        path,
-        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-    )
-}
-
-/// The same for a folder, which is made if it is missing, parents included.
+/// A folder below `root`, without following any symlink; it is made if it is missing, parents included.
 pub fn folder(root: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
-    let mut here = place(root, c".")?;
+    let mut here = place(root, c".", Within::Root)?;
     let mut rest = Some(path);
     while let Some(some) = rest {
         let (name, behind) = cut(some, b'/');
@@ -55,10 +34,10 @@ pub fn folder(root: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<OwnedFd, E
         }
         let mut room: Name = [0; 256];
         let name = c_string(&[name], &mut room)?;
-        let mut next = enter(lend(&here), name);
+        let mut next = place(lend(&here), name, Within::Folder);
         if let Err(Errno::NOENT) = next {
             match mkdirat(lend(&here), name, Mode::from_raw_mode(mode)) {
-                Ok(()) | Err(Errno::EXIST) => next = enter(lend(&here), name),
+                Ok(()) | Err(Errno::EXIST) => next = place(lend(&here), name, Within::Folder),
                 Err(e) => return Err(e),
             }
         }
@@ -67,21 +46,9 @@ pub fn folder(root: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<OwnedFd, E
     Ok(here)
 }
 
-/// A folder in this one, and none elsewhere, whatever its name says.
-#[inline(never)]
-fn enter(here: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-    openat2(
-        here,
-        name,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-    )
-}
-
 /// An empty file to mount on, made if it is missing, its folders too; whatever is there stays.
 pub fn file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
-    if let Ok(there) = place(root, path) {
+    if let Ok(there) = place(root, path, Within::Root) {
         return Ok(there);
     }
     // The name is what stands behind the last slash.
@@ -93,9 +60,8 @@ pub fn file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     let parent = folder(root, parent, 0o755)?;
     let mut room: Name = [0; 256];
     let name = c_string(&[name], &mut room)?;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW;
-    drop(open(lend(&parent), name, flags, 0o644)?);
-    place(lend(&parent), name)
+    drop(create_at(lend(&parent), name, 0o644)?);
+    place(lend(&parent), name, Within::Root)
 }
 
 /// The parts behind one another with a NUL behind them, in `room`.
@@ -177,10 +143,9 @@ pub fn new(
     options: &[u8],
     attributes: u32,
 ) -> Result<OwnedFd, Errno> {
-    let owned = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let context = lend(&owned);
+    let context = mount::Context::new(kind)?;
     if let Some(source) = source {
-        fsconfig_set_string(context, c"source", source)?;
+        context.set(c"source", Some(source))?;
     }
     let mut rest = Some(options);
     while let Some(some) = rest {
@@ -192,43 +157,13 @@ pub fn new(
         let (mut key_room, mut value_room): (Name, Name) = ([0; 256], [0; 256]);
         let (key, value) = cut(option, b'=');
         let key = c_string(&[key], &mut key_room)?;
-        match value {
-            Some(value) => {
-                fsconfig_set_string(context, key, c_string(&[value], &mut value_room)?)?;
-            }
-            None => fsconfig_set_flag(context, key)?,
-        }
+        let value = match value {
+            Some(value) => Some(c_string(&[value], &mut value_room)?),
+            None => None,
+        };
+        context.set(key, value)?;
     }
-    fsconfig_create(context)?;
-    fsmount(
-        context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::from_bits_retain(attributes),
-    )
-}
-
-/// Puts a detached mount onto an opened place.
-#[inline(never)]
-pub fn put(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(), Errno> {
-    move_mount(
-        mount,
-        c"",
-        place,
-        c"",
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
-    )
-}
-
-/// A copy of the mounts at a path of the host's (or, with an empty path, at `at`), detached.
-#[inline(never)]
-pub fn clone_tree(at: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd, Errno> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH;
-    if recursive {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    open_tree(at, path, flags)
+    context.mount(attributes)
 }
 
 /// Whether it is a folder.

@@ -4,14 +4,14 @@ use core::ffi::CStr;
 
 use heapless::Vec;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Gid, OFlags, Uid};
+use rustix::fs::{Gid, OFlags, Uid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::{Now, Stdio, fs};
 use crate::format::fault::Step;
 use crate::format::spec::{ARGS_MAX, ENV_MAX, Spec, Tag};
 use crate::format::text::cut;
-use crate::sys::{Errno, lend, process};
+use crate::sys::{Errno, file, lend, process};
 
 /// Where programs are looked for, /dev/pouch last: an image's own programs come first.
 pub const PATH: &CStr =
@@ -63,7 +63,7 @@ pub(super) fn standard_streams<'a>(
         }
         Stdio::Pipe { output } => {
             now.at(Step::Open, c"/dev/null");
-            let null = now.ok(fs::open(CWD, c"/dev/null", OFlags::RDWR, 0));
+            let null = now.ok(file::open_at(None, c"/dev/null", OFlags::RDWR));
             streams(lend(&null), output, now);
         }
     }

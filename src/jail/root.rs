@@ -15,7 +15,8 @@ use super::{Now, Plan, STAGE, dev};
 use crate::format::fault::Step;
 use crate::format::spec::{Mount, Tag, flags};
 use crate::format::text::cut;
-use crate::sys::{Errno, lend, mount};
+use crate::sys::mount::Within;
+use crate::sys::{Errno, file, lend, mount};
 
 /// What a container has no business to see (runc's, crun's and docker's common list).
 const MASKED: &[u8] = b"/proc/acpi\0/proc/asound\0/proc/kcore\0/proc/keys\0/proc/latency_stats\0\
@@ -57,13 +58,13 @@ pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Opt
     let from = own.unwrap_or(c"/");
     now.at(Step::Root, from);
     // A file could be cloned too, and would fail later with a reason that says less.
-    drop(now.ok(fs::open(CWD, from, OFlags::PATH | OFlags::DIRECTORY, 0)));
-    let tree = now.ok(fs::clone_tree(CWD, from, true));
+    drop(now.ok(file::open_at(None, from, OFlags::PATH | OFlags::DIRECTORY)));
+    let tree = now.ok(mount::copy(CWD, from, true));
     now.at(Step::Open, STAGE);
-    let stage = now.ok(fs::open(CWD, STAGE, OFlags::PATH, 0));
+    let stage = now.ok(file::open_at(None, STAGE, OFlags::PATH));
     now.at(Step::Root, from);
     let root = lend(&tree);
-    now.ok(fs::put(root, lend(&stage)));
+    now.ok(mount::put(root, lend(&stage)));
 
     now.at(Step::Chdir, STAGE);
     now.ok(rustix::process::fchdir(root));
@@ -111,13 +112,13 @@ fn proc_and_sys<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, privileged: bool, now
     fs::mount(root, &PROC, 0, now);
     fs::mount(root, &SYS, readable, now);
     if plan.cgroup.is_some()
-        && let Ok(place) = fs::place(root, c"/sys/fs/cgroup")
+        && let Ok(place) = mount::place(root, c"/sys/fs/cgroup", Within::Root)
     {
         // A bind of the one folder: a new cgroup2 mount waits milliseconds for RCU.
         now.at(Step::Mount, c"/sys/fs/cgroup");
-        let tree = now.ok(fs::clone_tree(CWD, plan.cgroup_path, false));
+        let tree = now.ok(mount::copy(CWD, plan.cgroup_path, false));
         now.ok(mount::set(lend(&tree), QUIET | readable, false));
-        now.ok(fs::put(lend(&tree), lend(&place)));
+        now.ok(mount::put(lend(&tree), lend(&place)));
     }
 }
 
@@ -139,26 +140,26 @@ type Protect = fn(BorrowedFd<'_>, &CStr) -> Result<(), Errno>;
 
 /// It, and what is mounted below it, is there to read.
 fn lock(root: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
-    let place = fs::place(root, path)?;
-    let tree = fs::clone_tree(lend(&place), c"", true)?;
+    let place = mount::place(root, path, Within::Root)?;
+    let tree = mount::copy(lend(&place), c"", true)?;
     mount::set(lend(&tree), QUIET | mount::RDONLY, true)?;
-    fs::put(lend(&tree), lend(&place))
+    mount::put(lend(&tree), lend(&place))
 }
 
 /// A folder becomes an empty one that stays so, a file becomes /dev/null.
 fn hide(root: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
-    let place = fs::place(root, path)?;
+    let place = mount::place(root, path, Within::Root)?;
     let cover = if fs::is_folder(lend(&place))? {
         let locked = QUIET | mount::RDONLY;
         fs::new(c"tmpfs", None, b"size=0,mode=0555", locked)?
     } else {
         // The node that dev::dress has just made on a tmpfs of its own: nobody else's (CVE-2025-31133).
-        let null = fs::place(root, c"/dev/null")?;
-        let tree = fs::clone_tree(lend(&null), c"", false)?;
+        let null = mount::place(root, c"/dev/null", Within::Root)?;
+        let tree = mount::copy(lend(&null), c"", false)?;
         mount::set(lend(&tree), mount::RDONLY, false)?;
         tree
     };
-    fs::put(lend(&cover), lend(&place))
+    mount::put(lend(&cover), lend(&place))
 }
 
 /// One of `--mount`, `--tmpfs`: its options are those of mount(8) that mean an attribute,
@@ -174,7 +175,7 @@ fn one_mount(root: BorrowedFd<'_>, wanted: Mount<'_>) -> Result<(), Errno> {
     let recursive = bits & fs::RECURSIVE != 0;
     bits &= !fs::RECURSIVE;
     let tree = if wanted.kind == c"bind" {
-        fs::clone_tree(CWD, wanted.source, recursive)?
+        mount::copy(CWD, wanted.source, recursive)?
     } else {
         fs::new(wanted.kind, Some(wanted.source), options, 0)?
     };
@@ -186,5 +187,5 @@ fn one_mount(root: BorrowedFd<'_>, wanted: Mount<'_>) -> Result<(), Errno> {
     } else {
         fs::file(root, wanted.destination)?
     };
-    fs::put(lend(&tree), lend(&place))
+    mount::put(lend(&tree), lend(&place))
 }

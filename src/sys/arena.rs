@@ -4,11 +4,12 @@
 //! were. A typed view of the old bytes is given only to the very binary that wrote
 //! them: the head names its length and a digest of its file.
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::ftruncate;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 
-use super::Errno;
+use super::file::own;
+use super::{Errno, call, lend, nr};
 
 /// What stands before the tables.
 #[repr(C)]
@@ -61,11 +62,16 @@ pub fn open<T: 'static>(
     let total = bytes_at::<T>() + bytes;
     let (fd, existed) = match old {
         Some(fd) => (fd, true),
-        None => (memfd_create(c"pouch", MemfdFlags::CLOEXEC)?, false),
+        // SAFETY: the name is NUL-ended; a new descriptor.
+        None => unsafe {
+            let flags = nr::MFD_CLOEXEC as usize;
+            let fd = call(nr::__NR_memfd_create, [c"pouch".as_ptr() as usize, flags])?;
+            (own(fd), false)
+        },
     };
-    ftruncate(&fd, total as u64)?;
+    ftruncate(lend(&fd), total as u64)?;
     // SAFETY: a fresh mapping, as long as the file, never unmapped; nobody else has the memfd.
-    let base = unsafe { map(fd.as_fd(), total)? };
+    let base = unsafe { map(lend(&fd), total)? };
     BASE.store(base as usize, core::sync::atomic::Ordering::Relaxed);
     let head = base.cast::<Head>();
     // T stands behind the head at its own alignment (16 bytes is the most that any table has).

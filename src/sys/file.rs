@@ -54,6 +54,23 @@ pub fn open_at(at: Option<BorrowedFd<'_>>, path: &CStr, flags: OFlags) -> Result
     }
 }
 
+/// openat(2) of a new file of that mode, to write, close-on-exec.
+///
+/// # Errors
+/// Those of open(2); EEXIST for whatever is there, a symlink too.
+pub fn create_at(at: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<OwnedFd, Errno> {
+    let flags = nr::O_CREAT | nr::O_EXCL | nr::O_WRONLY | nr::O_CLOEXEC | nr::O_LARGEFILE;
+    let at = at.as_raw_fd() as usize;
+    // SAFETY: the path is NUL-ended; what the kernel answers is a new descriptor.
+    unsafe {
+        let fd = call(
+            nr::__NR_openat,
+            [at, path.as_ptr() as usize, flags as usize, mode as usize],
+        )?;
+        Ok(own(fd))
+    }
+}
+
 /// read(2).
 ///
 /// # Errors

@@ -1,8 +1,11 @@
-//! Attributes of mounts by descriptor: mount_setattr(2), and mounting at one.
+//! Mounting by descriptor: open_tree(2), fsopen(2), move_mount(2), mount_setattr(2).
+
+use core::ffi::CStr;
 
 use linux_raw_sys::general::mount_attr;
-use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use super::file::own;
 use super::{Errno, call, nr};
 
 /// No set-user-ID bits take effect.
@@ -43,6 +46,148 @@ pub fn set(fd: BorrowedFd<'_>, attributes: u32, recursive: bool) -> Result<(), E
                 &raw const attr as usize,
                 size_of::<mount_attr>(),
             ],
+        )
+    }
+    .map(drop)
+}
+
+/// A place below a root.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Within {
+    /// The root is `/` to the path; its last part may be anything but a link.
+    Root,
+    /// The path is one name, of a folder.
+    Folder,
+}
+
+/// openat2(2) with O_PATH: opens a place to mount on, follows no symlink, and never leaves `root`.
+///
+/// # Errors
+/// Those of openat2(2); ELOOP for a symlink on the way, EXDEV for a way out.
+#[inline(never)]
+pub fn place(root: BorrowedFd<'_>, path: &CStr, within: Within) -> Result<OwnedFd, Errno> {
+    /// struct open_how (linux/openat2.h).
+    #[repr(C)]
+    struct How {
+        flags: u64,
+        mode: u64,
+        resolve: u64,
+    }
+    const NO_LINKS: u32 = nr::RESOLVE_NO_SYMLINKS | nr::RESOLVE_NO_MAGICLINKS;
+    let (flags, resolve) = match within {
+        Within::Root => (0, nr::RESOLVE_IN_ROOT),
+        Within::Folder => (nr::O_DIRECTORY, nr::RESOLVE_BENEATH),
+    };
+    let how = How {
+        flags: (flags | nr::O_PATH | nr::O_NOFOLLOW | nr::O_CLOEXEC).into(),
+        mode: 0,
+        resolve: (resolve | NO_LINKS).into(),
+    };
+    // SAFETY: the path is NUL-ended, `how` is of its true size; a new descriptor.
+    unsafe {
+        let fd = call(
+            nr::__NR_openat2,
+            [
+                root.as_raw_fd() as usize,
+                path.as_ptr() as usize,
+                &raw const how as usize,
+                size_of::<How>(),
+            ],
+        )?;
+        Ok(own(fd))
+    }
+}
+
+/// open_tree(2): a copy of the mount at a path (an empty one means `at`), detached, with
+/// those below it if `recursive`.
+///
+/// # Errors
+/// Those of open_tree(2); ENOSYS before Linux 5.2.
+#[inline(never)]
+pub fn copy(at: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd, Errno> {
+    let mut flags = nr::OPEN_TREE_CLONE | nr::OPEN_TREE_CLOEXEC | nr::AT_EMPTY_PATH;
+    if recursive {
+        flags |= nr::AT_RECURSIVE;
+    }
+    // SAFETY: the path is NUL-ended; a new descriptor.
+    unsafe {
+        let at = at.as_raw_fd() as usize;
+        let fd = call(
+            nr::__NR_open_tree,
+            [at, path.as_ptr() as usize, flags as usize],
+        )?;
+        Ok(own(fd))
+    }
+}
+
+/// A file system being made, fsopen(2).
+pub struct Context(OwnedFd);
+
+impl Context {
+    /// Begins one of that kind.
+    ///
+    /// # Errors
+    /// ENODEV for a kind that the kernel has not, EPERM.
+    pub fn new(kind: &CStr) -> Result<Context, Errno> {
+        // SAFETY: the kind is NUL-ended; a new descriptor.
+        unsafe {
+            let flags = nr::FSOPEN_CLOEXEC as usize;
+            let fd = call(nr::__NR_fsopen, [kind.as_ptr() as usize, flags])?;
+            Ok(Context(own(fd)))
+        }
+    }
+
+    /// fsconfig(2): an option, with its value or alone.
+    ///
+    /// # Errors
+    /// EINVAL for one that the file system has not.
+    #[inline(never)]
+    pub fn set(&self, key: &CStr, value: Option<&CStr>) -> Result<(), Errno> {
+        let (command, value) = match value {
+            Some(value) => (nr::fsconfig_command::FSCONFIG_SET_STRING, value.as_ptr()),
+            None => (nr::fsconfig_command::FSCONFIG_SET_FLAG, core::ptr::null()),
+        };
+        let words = [key.as_ptr() as usize, value as usize, 0];
+        self.configure(command as usize, words)
+    }
+
+    fn configure(&self, command: usize, [key, value, aux]: [usize; 3]) -> Result<(), Errno> {
+        let context = self.0.as_raw_fd() as usize;
+        // SAFETY: key and value are NUL-ended words of `set`, or none.
+        unsafe { call(nr::__NR_fsconfig, [context, command, key, value, aux]) }.map(drop)
+    }
+
+    /// Makes it, fsmount(2): a mount that is not yet anywhere.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn mount(self, attributes: u32) -> Result<OwnedFd, Errno> {
+        let create = nr::fsconfig_command::FSCONFIG_CMD_CREATE as usize;
+        self.configure(create, [0; 3])?;
+        let context = self.0.as_raw_fd() as usize;
+        // SAFETY: no pointer; a new descriptor.
+        unsafe {
+            let flags = nr::FSMOUNT_CLOEXEC as usize;
+            let fd = call(nr::__NR_fsmount, [context, flags, attributes as usize])?;
+            Ok(own(fd))
+        }
+    }
+}
+
+/// move_mount(2): puts a detached mount onto an opened place.
+///
+/// # Errors
+/// Those of move_mount(2); ENOTDIR where one of the two is a folder and the other is none.
+#[inline(never)]
+pub fn put(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(), Errno> {
+    let flags = nr::MOVE_MOUNT_F_EMPTY_PATH | nr::MOVE_MOUNT_T_EMPTY_PATH;
+    let (mount, place) = (mount.as_raw_fd() as usize, place.as_raw_fd() as usize);
+    let empty = c"".as_ptr() as usize;
+    // SAFETY: both paths are empty ones.
+    unsafe {
+        call(
+            nr::__NR_move_mount,
+            [mount, empty, place, empty, flags as usize],
         )
     }
     .map(drop)

@@ -4,8 +4,9 @@ use core::ffi::{CStr, c_char};
 
 use heapless::Vec;
 use linux_raw_sys::general::clone_args;
-use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use super::file::own;
 use super::{Errno, call, nr};
 pub use nr::{
     CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER,
@@ -65,7 +66,7 @@ pub fn fork(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Result<Fork, Err
     }
     // SAFETY: the kernel wrote a new descriptor there that nobody else owns. The read must not
     // come from before the call, which the compiler could think: the pointer left as an integer.
-    let pidfd = unsafe { OwnedFd::from_raw_fd((&raw const pidfd).read_volatile()) };
+    let pidfd = unsafe { own((&raw const pidfd).read_volatile() as u32) };
     Ok(Fork::Parent {
         pid: pid as i32,
         pidfd,
@@ -185,7 +186,7 @@ pub fn adopt_fd(number: i32) -> Option<OwnedFd> {
     // self wrote down, which owned it and is gone.
     unsafe {
         call(nr::__NR_fcntl, [number as usize, F_GETFD]).ok()?;
-        Some(OwnedFd::from_raw_fd(number))
+        Some(own(number as u32))
     }
 }
 

@@ -4,8 +4,9 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::fd::{FromRawFd, OwnedFd};
+use rustix::fd::OwnedFd;
 
+use super::file::own;
 use super::{Errno, arch, call, nr};
 
 /// ILL TRAP ABRT BUS FPE SEGV SYS: what a processor raises, or abort.
@@ -50,7 +51,7 @@ pub fn signalfd() -> Result<OwnedFd, Errno> {
             nr::__NR_signalfd4,
             [usize::MAX, &raw const set as usize, 8, flags],
         )?;
-        Ok(OwnedFd::from_raw_fd(fd as i32))
+        Ok(own(fd))
     }
 }
 

@@ -7,8 +7,9 @@
 use core::ffi::CStr;
 use core::mem::offset_of;
 
-use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use super::file::own;
 use super::{Errno, call, nr};
 
 // bits/socket.h; the same on every processor used.
@@ -35,7 +36,7 @@ fn new(family: usize, kind: usize) -> Result<OwnedFd, Errno> {
     // SAFETY: no pointer; what the kernel answers is a new descriptor that nobody else owns.
     unsafe {
         let fd = call(nr::__NR_socket, [family, kind | CLOEXEC])?;
-        Ok(OwnedFd::from_raw_fd(fd as i32))
+        Ok(own(fd))
     }
 }
 
@@ -124,7 +125,7 @@ pub fn accept(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     // SAFETY: no address is asked for; what the kernel answers is a new descriptor that nobody else owns.
     unsafe {
         let fd = call(nr::__NR_accept4, [number(fd), 0, 0, CLOEXEC | NONBLOCK])?;
-        Ok(OwnedFd::from_raw_fd(fd as i32))
+        Ok(own(fd))
     }
 }
 
@@ -298,6 +299,6 @@ pub fn receive(fd: BorrowedFd<'_>, room: &mut [u8], wait: bool) -> Result<Receiv
         len,
         cut: flags & MSG_TRUNC != 0,
         // SAFETY: the kernel just made it for this message; nobody else owns it.
-        descriptor: came.then(|| unsafe { OwnedFd::from_raw_fd(handed) }),
+        descriptor: came.then(|| unsafe { own(handed as u32) }),
     })
 }

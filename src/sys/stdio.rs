@@ -3,19 +3,19 @@
 //! A caller may have closed them. The next file that is opened would then take their
 //! place, and what is meant for a person would be written into it, so [`fill`] comes first.
 
-use rustix::fd::{BorrowedFd, IntoRawFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fd::BorrowedFd;
+
+use super::{call, nr};
 
 /// Puts /dev/null where standard input, output or error is closed.
 pub fn fill() {
     for number in 0..3 {
-        // SAFETY: the descriptor is only asked about; a closed one is answered by EBADF.
-        let fd = unsafe { BorrowedFd::borrow_raw(number) };
-        if rustix::io::fcntl_getfd(fd).is_err() {
+        // SAFETY: the descriptor is only asked about (F_GETFD); a closed one is answered by EBADF.
+        if unsafe { call(nr::__NR_fcntl, [number, 1]) }.is_err() {
             // The lowest free number is this one, since those below are open.
-            if let Ok(null) = openat(CWD, c"/dev/null", OFlags::RDWR, Mode::empty()) {
-                let _ = null.into_raw_fd();
-            }
+            let (path, how) = (c"/dev/null".as_ptr() as usize, nr::O_RDWR as usize);
+            // SAFETY: the path is NUL-ended; the descriptor stays open for good.
+            let _ = unsafe { call(nr::__NR_openat, [nr::AT_FDCWD as usize, path, how]) };
         }
     }
 }
