@@ -84,38 +84,47 @@ fn fill(sink: &mut Sink<'_>, form: &str, unit: &Unit<'_>, nothing: &str) {
 #[inline(never)]
 fn field(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()> {
     let number = match key {
-        b'n' => return Some(put!(sink, "{}", Plain(unit.name))),
-        b's' => return Some(sink.take(unit.state.word().as_bytes())),
-        b'i' if unit.image.is_empty() => return None,
-        b'i' if json => return Some(quoted(sink, unit.image)),
-        b'i' => return Some(put!(sink, "{}", Plain(unit.image))),
-        b't' => {
-            let form = if json { "\"tty{}\"" } else { "tty{}" };
-            return Some(put!(sink, form, unit.slot?));
-        }
-        b'e' if json => return Some(ended(sink, unit.ended?)),
-        b'e' => return Some(put!(sink, "{}", unit.ended?)),
-        b'f' => {
-            let fault = unit.fault?;
-            if !json {
-                return Some(fault.show(sink));
-            }
-            put!(sink, "{\"verb\":\"{}\",\"object\":", fault.step.verb());
-            quoted(sink, fault.object);
-            let (number, reason) = (u32::from(fault.errno), errno::Reason(fault.errno));
-            put!(sink, ",\"errno\":{},\"reason\":\"{}\"}", number, reason);
-            return Some(());
-        }
-        b'a' => return Some(age(sink, unit.age_ms)),
-        b'm' => return Some(size(sink, unit.memory?)),
         b'T' => unit.slot?.into(),
         b'p' => Some(unit.pid.into()).filter(|pid| *pid != 0)?,
         b'P' => unit.ppid.into(),
         b'A' => unit.age_ms,
         b'M' => unit.memory?,
-        _ => unit.restarts.into(),
+        b'r' => unit.restarts.into(),
+        _ => return words(sink, key, json, unit),
     };
-    Some(text::decimal(sink, number))
+    text::decimal(sink, number);
+    Some(())
+}
+
+/// The same for those that are no bare number.
+fn words(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()> {
+    match key {
+        b'n' => put!(sink, "{}", Plain(unit.name)),
+        b's' => sink.take(unit.state.word().as_bytes()),
+        b'i' if unit.image.is_empty() => return None,
+        b'i' if json => quoted(sink, unit.image),
+        b'i' => put!(sink, "{}", Plain(unit.image)),
+        b't' => {
+            let form = if json { "\"tty{}\"" } else { "tty{}" };
+            put!(sink, form, unit.slot?);
+        }
+        b'e' if json => ended(sink, unit.ended?),
+        b'e' => put!(sink, "{}", unit.ended?),
+        b'a' => age(sink, unit.age_ms),
+        b'm' => size(sink, unit.memory?),
+        _ => {
+            let fault = unit.fault?;
+            if !json {
+                fault.show(sink);
+                return Some(());
+            }
+            put!(sink, "{\"verb\":\"{}\",\"object\":", fault.step.verb());
+            quoted(sink, fault.object);
+            let (number, reason) = (u32::from(fault.errno), errno::Reason(fault.errno));
+            put!(sink, ",\"errno\":{},\"reason\":\"{}\"}", number, reason);
+        }
+    }
+    Some(())
 }
 
 #[inline(never)]
