@@ -240,10 +240,10 @@ impl Tables {
     /// An empty board.
     pub(super) fn new() -> Tables {
         Tables {
-            units: [const { None }; UNITS],
-            sessions: [const { None }; SESSIONS],
-            lines: [const { None }; LINES],
-            clients: [const { None }; CLIENTS],
+            units: core::array::from_fn(|_| None),
+            sessions: core::array::from_fn(|_| None),
+            lines: core::array::from_fn(|_| None),
+            clients: core::array::from_fn(|_| None),
             board: Switchboard::new(),
             ending: Shutdown::new(),
             config: Config {
