@@ -51,6 +51,7 @@ pub fn run(root: &Path, board: &Board, plan: Plan) -> Result<i32> {
             break;
         }
         let begun = Instant::now();
+        bench.figures.round = round;
         // Who goes first changes, so that neither is always the one after the other.
         let order = if round % 2 == 0 { [Init::Pouch, Init::Busybox] } else { [Init::Busybox, Init::Pouch] };
         for init in order {
@@ -74,7 +75,7 @@ pub fn run(root: &Path, board: &Board, plan: Plan) -> Result<i32> {
     }
     let accelerator = if kvm() { "KVM" } else { "TCG" };
     let head = format!(
-        "{}: QEMU {} ({accelerator}), {} processors, {}, Linux {}; medians [least .. most] of {} boots of each init, turn by turn, ratios of medians; \
+        "{}: QEMU {} ({accelerator}), {} processors, {}, Linux {}; medians [least .. most] of {} boots of each init, turn by turn, ratios of the turns; \
          load of the machine {before} before, {} after; {} s",
         board.name,
         board.machine,
@@ -182,8 +183,8 @@ impl Bench<'_> {
             self.memory(serial, Init::Pouch, step)?;
             serial.run_within(deadline::HEAVY, &format!("sh /bench/guest drop {CONTAINERS}"))?;
             for name in ["VmRSS", "Rss"] {
-                let last = |when: &str| self.figures.last(Init::Pouch, &format!("{when}.{name}"));
-                if let Some((with, without)) = last(step).zip(last("idle")) {
+                let now = |when: &str| self.figures.now(Init::Pouch, &format!("{when}.{name}"));
+                if let Some((with, without)) = now(step).zip(now("idle")) {
                     let each = (with - without) / f64::from(CONTAINERS);
                     self.figures.add(Init::Pouch, &format!("{step}.each.{name}"), each);
                 }

@@ -21,7 +21,9 @@ impl Init {
 /// All that was measured so far.
 #[derive(Default)]
 pub(super) struct Figures {
-    values: BTreeMap<(Init, String), Vec<f64>>,
+    /// Which turn it is; figures of one turn are a pair.
+    pub(super) round: usize,
+    values: BTreeMap<(Init, String), BTreeMap<usize, f64>>,
     missing: BTreeMap<(Init, String), String>,
 }
 
@@ -35,15 +37,24 @@ pub(super) struct Summary {
 
 impl Figures {
     pub(super) fn add(&mut self, init: Init, name: &str, value: f64) {
-        self.values.entry((init, name.to_owned())).or_default().push(value);
+        self.values.entry((init, name.to_owned())).or_default().insert(self.round, value);
     }
 
     pub(super) fn missing(&mut self, init: Init, name: &str, reason: &str) {
         self.missing.entry((init, name.to_owned())).or_insert_with(|| reason.to_owned());
     }
 
-    pub(super) fn last(&self, init: Init, name: &str) -> Option<f64> {
-        self.values.get(&(init, name.to_owned()))?.last().copied()
+    /// This turn's figure.
+    pub(super) fn now(&self, init: Init, name: &str) -> Option<f64> {
+        self.values.get(&(init, name.to_owned()))?.get(&self.round).copied()
+    }
+
+    /// One figure by the other, turn by turn: what slowed the machine for a while slowed both.
+    pub(super) fn ratio(&self, one: (Init, &str), other: (Init, &str)) -> Option<Summary> {
+        let [one, other] = [one, other].map(|(init, name)| self.values.get(&(init, name.to_owned())));
+        let (one, other) = (one?, other?);
+        let both = one.iter().filter_map(|(round, value)| Some((value, other.get(round)?)));
+        summary(both.filter(|&(_, other)| *other > 0.0).map(|(one, other)| one / other))
     }
 
     /// The figure, or why there is none.
@@ -51,13 +62,13 @@ impl Figures {
         let reason = |name: &str| self.missing.get(&(init, name.to_owned())).cloned();
         self.values
             .get(&(init, name.to_owned()))
-            .and_then(|values| summary(values))
+            .and_then(|values| summary(values.values().copied()))
             .ok_or_else(|| reason(name).or_else(|| reason("boot")).unwrap_or_else(|| "no figure came".to_owned()))
     }
 }
 
-fn summary(values: &[f64]) -> Option<Summary> {
-    let mut sorted = values.to_vec();
+fn summary(values: impl Iterator<Item = f64>) -> Option<Summary> {
+    let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     let (least, most) = (*sorted.first()?, *sorted.last()?);
     let upper = *sorted.get(sorted.len() / 2)?;
@@ -71,9 +82,24 @@ mod tests {
 
     #[test]
     fn the_median_stands_in_the_middle() {
-        assert_eq!(summary(&[3.0, 1.0, 8.0]), Some(Summary { median: 3.0, least: 1.0, most: 8.0 }));
-        assert_eq!(summary(&[4.0, 2.0]), Some(Summary { median: 3.0, least: 2.0, most: 4.0 }));
-        assert_eq!(summary(&[]), None);
+        assert_eq!(summary([3.0, 1.0, 8.0].into_iter()), Some(Summary { median: 3.0, least: 1.0, most: 8.0 }));
+        assert_eq!(summary([4.0, 2.0].into_iter()), Some(Summary { median: 3.0, least: 2.0, most: 4.0 }));
+        assert_eq!(summary([].into_iter()), None);
+    }
+
+    #[test]
+    fn a_ratio_is_made_turn_by_turn_and_of_turns_that_have_both() {
+        let mut figures = Figures::default();
+        for (round, ours, theirs) in [(0, 1.0, 2.0), (1, 10.0, 20.0), (2, 6.0, 4.0)] {
+            figures.round = round;
+            figures.add(Init::Pouch, "a", ours);
+            figures.add(Init::Busybox, "b", theirs);
+        }
+        figures.round = 3;
+        figures.add(Init::Pouch, "a", 100.0);
+        let ratio = figures.ratio((Init::Pouch, "a"), (Init::Busybox, "b"));
+        assert_eq!(ratio, Some(Summary { median: 0.5, least: 0.5, most: 1.5 }));
+        assert_eq!(figures.ratio((Init::Pouch, "a"), (Init::Pouch, "none")), None);
     }
 
     #[test]

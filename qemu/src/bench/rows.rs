@@ -1,6 +1,6 @@
 //! The table's rows, and how they become text
 //!
-//! A row is a figure of ours and, where there is a peer, the peer's; the ratio is that of the medians.
+//! A row is a figure of ours and, where there is a peer, the peer's; the ratio is made turn by turn.
 
 use super::figures::{Figures, Init, Summary};
 use std::fmt::Write as _;
@@ -82,13 +82,18 @@ const NOTES: [&str; 6] = [
 impl Unit {
     fn show(self, summary: &Summary) -> String {
         let (scale, name) = match self {
-            Size | Lagging => (1.0 / 1024.0, "KiB"),
-            Time => (1000.0, "ms"),
-            Rate => (1.0 / 1024.0, "KiB/s"),
+            Size | Lagging => (1.0 / 1024.0, " KiB"),
+            Time => (1000.0, " ms"),
+            Rate => (1.0 / 1024.0, " KiB/s"),
         };
-        let [median, least, most] = [summary.median, summary.least, summary.most].map(|value| number(value * scale));
-        if least == most { format!("{median} {name}") } else { format!("{median} {name} [{least} .. {most}]") }
+        spread(summary, scale, name)
     }
+}
+
+/// The median, and behind it how far the figures lie apart.
+fn spread(summary: &Summary, scale: f64, unit: &str) -> String {
+    let [median, least, most] = [summary.median, summary.least, summary.most].map(|value| number(value * scale));
+    if least == most { format!("{median}{unit}") } else { format!("{median}{unit} [{least} .. {most}]") }
 }
 
 /// Three digits that say something.
@@ -107,19 +112,16 @@ fn cells(row: &Row, figures: &Figures) -> [String; 4] {
         Ok(summary) => unit.show(summary),
         Err(reason) => format!("not measured: {reason}"),
     };
-    let ours = figures.summary(Pouch, name);
     let (mut against, mut ratio) = (String::new(), String::new());
-    if let Some((init, name, words)) = peer {
-        let theirs = figures.summary(*init, name);
-        against = format!("{words}: {}", show(&theirs));
-        if let (Ok(ours), Ok(theirs)) = (&ours, &theirs)
-            && theirs.median > 0.0
-            && !matches!(unit, Lagging)
+    if let Some((init, other, words)) = peer {
+        against = format!("{words}: {}", show(&figures.summary(*init, other)));
+        if !matches!(unit, Lagging)
+            && let Some(found) = figures.ratio((Pouch, name), (*init, other))
         {
-            ratio = number(ours.median / theirs.median);
+            ratio = spread(&found, 1.0, "");
         }
     }
-    [(*what).to_owned(), show(&ours), against, ratio]
+    [(*what).to_owned(), show(&figures.summary(Pouch, name)), against, ratio]
 }
 
 /// The whole: head, rows, notes.
