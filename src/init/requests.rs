@@ -71,7 +71,7 @@ impl Init {
         }
     }
 
-    fn wait_for(&mut self, id: ClientId, what: Waits) {
+    pub(super) fn wait_for(&mut self, id: ClientId, what: Waits) {
         if let Some(client) = self.t.client_mut(id) {
             client.waits = what;
         }
@@ -100,21 +100,9 @@ impl Init {
         } else {
             (1, [None, None])
         };
-        match self.unit_accept(spec, super::units::care_of(spec, true), ppid, owners) {
-            Ok(unit) if self.t.unit(unit).is_some() => {
-                self.wait_for(id, Waits::Started(unit));
-                // What failed before there was a process is known already.
-                self.tell_if_over(unit);
-            }
-            Ok(_) => self.refuse(id, Refusal::Gone),
-            Err(refusal) => self.refuse_start_of(id, refusal),
-        }
-    }
-
-    /// For one who came to wait after it was over.
-    fn tell_if_over(&mut self, unit: UnitId) {
-        if self.t.unit(unit).is_some_and(|u| u.life.is_over()) {
-            self.tell_settled(unit);
+        let care = super::units::care_of(spec, true);
+        if let Err(refusal) = self.unit_accept(spec, care, ppid, owners, Some(id)) {
+            self.refuse_start_of(id, refusal);
         }
     }
 

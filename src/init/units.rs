@@ -9,7 +9,9 @@ use rustix::fs::OFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::poll::{Token, watch};
-use super::tables::{Kept, Tables, UNITS, UnitId, UnitRecord, Whose, free, is_due, sooner, vacate};
+use super::tables::{
+    ClientId, Kept, Tables, UNITS, UnitId, UnitRecord, Waits, Whose, free, is_due, sooner, vacate,
+};
 use super::words::Words;
 use super::{Init, cgroup, files};
 use crate::format::ended::Ended;
@@ -59,7 +61,8 @@ impl Init {
         care: Care,
         ppid: u32,
         owners: [Option<OwnedFd>; 2],
-    ) -> Result<UnitId, Refusal<'static>> {
+        client: Option<ClientId>,
+    ) -> Result<(), Refusal<'static>> {
         let Ok(text) = spec.name().to_str() else {
             return Err(Refusal::BadMessage);
         };
@@ -107,16 +110,20 @@ impl Init {
             });
         }
         self.slot_take(id, slot);
+        // Whoever waits does so before the launch: what fails without a process is over at once.
+        if let Some(client) = client {
+            self.wait_for(client, Waits::Started(id));
+        }
         self.unit_perform(id, Some(action));
-        Ok(id)
+        Ok(())
     }
 
     /// A container of the kernel command line: kept when it fails, tried again by its policy.
     pub(super) fn define(&mut self, spec: Spec<'_>) {
         let mut words = Words::new("Pouch: ");
         words.plain(spec.name().to_bytes());
-        let why = match self.unit_accept(spec, care_of(spec, false), 1, [None, None]) {
-            Ok(_) => return words.add(" starting").log(Level::Info),
+        let why = match self.unit_accept(spec, care_of(spec, false), 1, [None, None], None) {
+            Ok(()) => return words.add(" starting").log(Level::Info),
             Err(Refusal::Exists) => ": already exists",
             Err(Refusal::SlotHeld { .. }) => ": its slot is held by another",
             Err(Refusal::TableFull) => ": cannot create more containers",

@@ -183,7 +183,7 @@ pub fn a_failed_start_leaves_nothing_behind(board: &mut BoardBed) -> Result<()> 
     serial.run("mkdir /sys/fs/cgroup/pouch/bad")?;
     assert_eq!(serial.run_status("pouch start bad")?, ("Pouch: bad: cgroup already exists".into(), 1));
     serial.run("rmdir /sys/fs/cgroup/pouch/bad")?;
-    assert_eq!(serial.run("pouch list; ls /run/pouch")?, "Pouch containers:\ncontrol\nstage");
+    assert_eq!(serial.run("pouch list; ls -1 /run/pouch")?, "Pouch containers:\ncontrol\nstage");
     let after =
         serial.run("ls /proc/1/fd | wc -l; wc -l </proc/mounts; ls /sys/fs/cgroup/pouch | grep -v cgroup | wc -l")?;
     assert_eq!(after, before, "descriptors, mounts, cgroups");
