@@ -8,7 +8,7 @@ use crate::format::message::{Power, Request};
 use crate::format::options::{self, Arity};
 use crate::format::reason::Reason;
 use crate::format::spec::{Spec, SpecBuf, Tag};
-use crate::format::text::{cut, pick};
+use crate::format::text::{behind, cut, pick};
 use crate::format::{name, signal};
 use core::ffi::CStr;
 
@@ -266,7 +266,7 @@ fn start<'a>(
     }
     match dir {
         None | Some(b"." | b"..") => {}
-        Some(dir) if dir.contains(&b'/') => {}
+        Some(dir) if cut(dir, b'/').1.is_some() => {}
         Some(image) => return Err(Usage::NoImage { name, image }),
     }
     spec.set_str(Tag::Name, name).map_err(|e| bad(e.into()))?;
@@ -388,7 +388,7 @@ fn apply<'a>(
     args: &mut impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), Usage<'a>> {
     let unknown = Usage::UnknownOption(arg);
-    let (key, inline) = cut(arg.strip_prefix(b"--").ok_or(unknown)?, b'=');
+    let (key, inline) = cut(behind(arg, b"--").ok_or(unknown)?, b'=');
     let apart = match (options::arity(key).ok_or(unknown)?, inline) {
         (Arity::Value, None) => args.next(),
         _ => None,

@@ -7,38 +7,46 @@ use super::args::Usage;
 use super::socket::Lost;
 use crate::format::errno::Reason as Errno;
 use crate::format::message::Refusal;
-use crate::format::text::{Plain, Sink, put};
+use crate::format::text::{Plain, Sink, Value, fill, line, put};
 
 /// The exit code of what was asked rightly and not done.
 pub const FAILED: u8 = 1;
 /// The exit code of a command line that is none.
 pub const USAGE: u8 = 2;
 
+/// What is said of each refusal, by its number on the wire, a line each.
+const REFUSALS: &str = "\
+PID 1 does not know that request
+{} container not found
+{} already exists
+{}: cgroup already exists
+tty{} is held by {}
+tty{} has no container
+cannot create more containers
+
+
+{}: no terminal to show
+{}: not running
+standard input is no line of the board
+the board is going down
+{}: {}
+{}: ended before it came up
+PID 1 is busy, try again";
+
 /// Why PID 1 did not do it. `word` called the command, `name` is what it was about.
 pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8]) -> u8 {
     let name = Plain(if name.is_empty() { word } else { name });
-    match refusal {
+    let (first, second): (Value<'_>, Value<'_>) = match &refusal {
         Refusal::OutsideOnly => return misplaced(err, word, true),
         Refusal::InsideOnly => return misplaced(err, word, false),
-        _ => put!(err, "Pouch: "),
-    }
-    match refusal {
-        Refusal::BadMessage => put!(err, "PID 1 does not know that request"),
-        Refusal::NotFound => put!(err, "{} container not found", name),
-        Refusal::Exists => put!(err, "{} already exists", name),
-        Refusal::CgroupExists => put!(err, "{}: cgroup already exists", name),
-        Refusal::SlotHeld { slot, by } => put!(err, "tty{} is held by {}", slot, Plain(by)),
-        Refusal::SlotEmpty { slot } => put!(err, "tty{} has no container", slot),
-        Refusal::TableFull => put!(err, "cannot create more containers"),
-        Refusal::OutsideOnly | Refusal::InsideOnly => {}
-        Refusal::NoSession => put!(err, "{}: no terminal to show", name),
-        Refusal::NotRunning => put!(err, "{}: not running", name),
-        Refusal::NotALine => put!(err, "standard input is no line of the board"),
-        Refusal::GoingDown => put!(err, "the board is going down"),
-        Refusal::Fault(fault) => put!(err, "{}: {}", name, &fault),
-        Refusal::Gone => put!(err, "{}: ended before it came up", name),
-        Refusal::Busy => put!(err, "PID 1 is busy, try again"),
-    }
+        Refusal::SlotHeld { slot, by } => ((*slot).into(), Plain(by).into()),
+        Refusal::SlotEmpty { slot } => ((*slot).into(), name.into()),
+        Refusal::Fault(fault) => (name.into(), fault.into()),
+        _ => (name.into(), name.into()),
+    };
+    let form = line(REFUSALS, refusal.number().into()).unwrap_or_default();
+    put!(err, "Pouch: ");
+    put!(err, form, first, second);
     put!(err, "\n");
     FAILED
 }
@@ -84,40 +92,44 @@ pub fn reason(error: rustix::io::Errno) -> Errno {
 
 /// A command line that cannot be read.
 pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
-    let (kind, word) = match usage {
-        Usage::Count => {
-            put!(err, "Error: Invalid number of arguments.\n");
-            return FAILED;
-        }
+    const UNKNOWN: &str = "Pouch: unknown {} {}\nSee pouch --help\n";
+    let none = Value::Word(b"");
+    let (form, values, code) = match usage {
+        Usage::Count => ("Error: Invalid number of arguments.\n", [none; 3], FAILED),
+        Usage::NoContainer(name) => return refusal(err, Refusal::NotFound, b"", name),
         Usage::NoImage { name, image } => {
-            let (name, image) = (Plain(name), Plain(image));
-            put!(err, "Pouch: {}: no image {} in the store\n", name, image);
-            return FAILED;
+            let form = "Pouch: {}: no image {} in the store\n";
+            (
+                form,
+                [Value::Plain(name), Value::Plain(image), none],
+                FAILED,
+            )
         }
         Usage::Bad {
             what,
             value,
             reason,
         } => {
-            put!(err, "Pouch: {}", Plain(what));
-            if let Some(value) = value {
-                put!(err, " {}", Plain(value));
-            }
-            put!(err, ": {}\n", reason);
-            return USAGE;
+            let (blank, value) = match value {
+                Some(value) => (" ", value),
+                None => ("", &b""[..]),
+            };
+            put!(err, "Pouch: {}{}", Plain(what), blank);
+            let values = [Value::Plain(value), Value::Reason(reason), none];
+            ("{}: {}\n", values, USAGE)
         }
-        Usage::NoContainer(name) => return refusal(err, Refusal::NotFound, b"", name),
-        Usage::UnknownCommand(word) => ("command", word),
-        Usage::UnknownOption(word) => ("option", word),
-        Usage::Unexpected(word) => ("argument", word),
+        Usage::UnknownCommand(word) => {
+            (UNKNOWN, ["command".into(), Value::Plain(word), none], USAGE)
+        }
+        Usage::UnknownOption(word) => (UNKNOWN, ["option".into(), Value::Plain(word), none], USAGE),
+        Usage::Unexpected(word) => (
+            UNKNOWN,
+            ["argument".into(), Value::Plain(word), none],
+            USAGE,
+        ),
     };
-    put!(
-        err,
-        "Pouch: unknown {} {}\nSee pouch --help\n",
-        kind,
-        Plain(word)
-    );
-    USAGE
+    fill(err, form, &values);
+    code
 }
 
 #[cfg(test)]

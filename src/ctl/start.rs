@@ -1,7 +1,9 @@
 //! What a start needs to know of its caller: its folder, and whether it is in the background.
 
-use crate::format::spec::{SPEC_MAX, SpecBuf, Tag};
-use heapless::Vec;
+use crate::format::spec::{SpecBuf, Tag};
+use crate::format::text::{behind, cut};
+use crate::format::wire::Writer;
+use crate::sys::file;
 use rustix::io::Errno;
 
 /// The longest path, the kernel's PATH_MAX.
@@ -12,24 +14,28 @@ const PATH_MAX: usize = 4096;
 /// # Errors
 /// ENAMETOOLONG, EINVAL for a line's end in it, or why the working directory cannot be told.
 pub fn set_root(spec: &mut SpecBuf, dir: &[u8]) -> Result<(), Errno> {
-    let mut path: Vec<u8, SPEC_MAX> = Vec::new();
-    let mut room = [0; PATH_MAX];
-    let mut dir = dir;
+    let mut room = [0; PATH_MAX - 1];
+    let (mut len, mut dir) = (0, dir);
     if dir.first() != Some(&b'/') {
         // getcwd(2) by its link: the same answer, without a heap.
-        let link = rustix::fs::readlinkat_raw(rustix::fs::CWD, c"/proc/self/cwd", &mut room[..])?;
-        let cwd = room.get(..link).unwrap_or_default();
-        let cwd = cwd.strip_suffix(b"/").unwrap_or(cwd);
-        dir = dir.strip_prefix(b"./").unwrap_or(dir);
-        let _ = path.extend_from_slice(cwd);
-        let _ = path.push(b'/');
+        len = file::link(c"/proc/self/cwd", &mut room)?;
+        dir = behind(dir, b"./").unwrap_or(dir);
     }
-    let fits = path.extend_from_slice(dir).is_ok() && path.len() < PATH_MAX;
-    if path.first() != Some(&b'/') || path.contains(&b'\n') {
+    let mut path = Writer::new(&mut room);
+    path.skip(len);
+    match dir.first() {
+        Some(b'/') if len == 0 => {}
+        // The root's own name ends in a slash already.
+        _ if len == 1 => {}
+        _ => path.u8(b'/'),
+    }
+    path.raw(dir);
+    let path = path.finish().ok_or(Errno::NAMETOOLONG)?;
+    // "(unreachable)" is no path.
+    if path.first() != Some(&b'/') || cut(path, b'\n').1.is_some() {
         return Err(Errno::INVAL);
     }
-    let set = |spec: &mut SpecBuf, tag| spec.set_str(tag, &path).is_ok();
-    if fits && set(spec, Tag::Root) && set(spec, Tag::Image) {
+    if spec.set_str(Tag::Root, path).is_ok() && spec.set_str(Tag::Image, path).is_ok() {
         Ok(())
     } else {
         Err(Errno::NAMETOOLONG)

@@ -2,8 +2,7 @@
 //!
 //! A set is a u64 with one bit for each number, the way the kernel keeps it.
 
-use super::text::{cut, which};
-use heapless::Vec;
+use super::text::{cut, which_from};
 
 /// Names in the order of their numbers, from 0, without their CAP_.
 const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID \
@@ -12,9 +11,6 @@ const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGI
     SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP \
     MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF \
     CHECKPOINT_RESTORE";
-
-/// Longer than any name with its CAP_.
-const NAME_MAX: usize = 32;
 
 /// How many there are (CAP_LAST_CAP and one, Linux 5.9).
 pub const COUNT: u32 = 41;
@@ -29,14 +25,14 @@ pub const DEFAULT: u64 = 0xa804_25fb;
 
 /// The set that `NET_ADMIN`, `CAP_NET_ADMIN`, `cap_net_admin` or `ALL` means.
 fn one(name: &[u8]) -> Option<u64> {
-    let mut room: Vec<u8, NAME_MAX> = Vec::new();
-    room.extend_from_slice(name).ok()?;
-    room.make_ascii_uppercase();
-    if room == b"ALL" {
+    if name.eq_ignore_ascii_case(b"ALL") {
         return Some(ALL);
     }
-    let bare = room.strip_prefix(b"CAP_").unwrap_or(&room);
-    Some(1 << which(NAMES, bare)?)
+    let bare = match name.split_at_checked(4) {
+        Some((start, rest)) if start.eq_ignore_ascii_case(b"CAP_") => rest,
+        _ => name,
+    };
+    Some(1 << which_from(NAMES, 0, bare)?)
 }
 
 /// The name of that number, without its CAP_.

@@ -8,7 +8,7 @@
 use super::options;
 use super::reason::Reason;
 use super::spec::{Spec, SpecBuf, Tag};
-use super::text::{cut, pick, which};
+use super::text::{behind, cut, pick, which};
 use super::{name, number};
 use heapless::Vec;
 use log::LevelFilter;
@@ -118,7 +118,7 @@ impl<'a> Iterator for Words<'a> {
 /// Key and value of a raw word, their quotes removed by the kernel's rules.
 fn key_and_value(raw: &[u8]) -> (&[u8], Option<&[u8]>) {
     let (mut word, mut closing) = (raw, false);
-    if let Some(inner) = raw.strip_prefix(b"\"") {
+    if let [b'"', inner @ ..] = raw {
         (word, closing) = (inner, true);
     }
     // The kernel's search begins at the second byte: a leading = splits nothing.
@@ -128,20 +128,21 @@ fn key_and_value(raw: &[u8]) -> (&[u8], Option<&[u8]>) {
         .position(|b| *b == b'=')
         .map(|at| at + 1);
     let (key, mut value) = match at.and_then(|at| word.split_at_checked(at)) {
-        Some((key, value)) => (key, value.strip_prefix(b"=")),
+        Some((key, value)) => (key, value.get(1..)),
         None => (word, None),
     };
-    if let Some(inner) = value.and_then(|v| v.strip_prefix(b"\"")) {
+    if let Some([b'"', inner @ ..]) = value {
         value = Some(inner);
         closing = true;
     }
-    let bare = |part| match closing {
-        true => <[u8]>::strip_suffix(part, b"\"").unwrap_or(part),
-        false => part,
+    let last = value.unwrap_or(key);
+    let last = match last {
+        [inner @ .., b'"'] if closing => inner,
+        _ => last,
     };
     match value {
-        Some(value) => (key, Some(bare(value))),
-        None => (bare(key), None),
+        Some(_) => (key, Some(last)),
+        None => (last, None),
     }
 }
 
@@ -155,7 +156,7 @@ pub fn word(raw: &[u8]) -> Option<Result<Word<'_>, Reason>> {
         let (device, _) = cut(value?, b',');
         return (!device.is_empty()).then_some(Ok(Word::Console(device)));
     }
-    let key = key.strip_prefix(b"pouch.")?;
+    let key = behind(key, b"pouch.")?;
     // The kernel takes an unclosed quote to the line's end; here it has swallowed the
     // words behind it, so it is told.
     let quotes = raw.iter().filter(|b| **b == b'"').count();
@@ -261,7 +262,7 @@ fn ours<'a>(key: &[u8], value: Option<&'a [u8]>) -> Result<Word<'a>, Reason> {
 /// The items of a list that [`word`] accepted, a leading /dev/ removed.
 pub fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|b| *b == b',')
-        .map(|item| item.strip_prefix(b"/dev/").unwrap_or(item))
+        .map(|item| behind(item, b"/dev/").unwrap_or(item))
 }
 
 /// Names that cannot climb out of the folder they are looked up in.
@@ -365,19 +366,19 @@ fn option(spec: &mut SpecBuf, word: &[u8]) -> Result<(), Reason> {
 
 /// A value without the single quotes around it; quotes elsewhere are refused.
 fn unquoted(value: &[u8]) -> Result<&[u8], Reason> {
-    let inner = match value.strip_prefix(b"'") {
-        Some(rest) => rest.strip_suffix(b"'").ok_or(Reason::Quote)?,
-        None => value,
+    let inner = match value {
+        [b'\'', inner @ .., b'\''] => inner,
+        _ => value,
     };
-    match inner.contains(&b'\'') {
-        true => Err(Reason::Quote),
-        false => Ok(inner),
+    match cut(inner, b'\'') {
+        (_, None) => Ok(inner),
+        _ => Err(Reason::Quote),
     }
 }
 
 /// `image=` and `rootfs=`: with a slash a folder, without the name of an image.
 fn root(spec: &mut SpecBuf, key: &[u8], value: &[u8]) -> Result<(), Reason> {
-    if key == b"image" && !value.contains(&b'/') {
+    if key == b"image" && cut(value, b'/').1.is_none() {
         return Err(Reason::NoImage);
     }
     let path = options::path(value)?;

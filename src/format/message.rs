@@ -324,8 +324,9 @@ impl<'a> Unit<'a> {
 }
 
 impl<'a> Refusal<'a> {
-    fn emit(&self, w: &mut Writer<'_>) {
-        let number = match self {
+    /// Its number on the wire.
+    pub fn number(&self) -> u8 {
+        match self {
             Refusal::BadMessage => 0,
             Refusal::NotFound => 1,
             Refusal::Exists => 2,
@@ -342,8 +343,11 @@ impl<'a> Refusal<'a> {
             Refusal::Fault(_) => 13,
             Refusal::Gone => 14,
             Refusal::Busy => 15,
-        };
-        w.u8(number);
+        }
+    }
+
+    fn emit(&self, w: &mut Writer<'_>) {
+        w.u8(self.number());
         match *self {
             Refusal::SlotHeld { slot, by } => {
                 w.u8(slot);

@@ -24,7 +24,7 @@ pub fn is_valid(name: &[u8]) -> bool {
 
 /// Whether it reads `tty` and a number: a slot, or what a person would take for one.
 pub fn looks_like_slot(word: &[u8]) -> bool {
-    match word.strip_prefix(b"tty") {
+    match super::text::behind(word, b"tty") {
         Some(digits) => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
         None => false,
     }

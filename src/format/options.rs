@@ -7,7 +7,7 @@
 
 use super::reason::Reason;
 use super::spec::{Restart, SpecBuf, TTY_AUTO, TTY_NONE, Tag, flags};
-use super::text::{cut, pick, which};
+use super::text::{behind, cut, pick, which};
 use super::{capability, name, number};
 use heapless::Vec;
 
@@ -249,7 +249,7 @@ fn is_cgroup_file(name: &[u8]) -> bool {
         return false;
     };
     let known = match controller {
-        b"cgroup" => file.starts_with(b"max."),
+        b"cgroup" => behind(file, b"max.").is_some(),
         _ => which("cpu memory pids io cpuset hugetlb rdma misc", controller).is_some(),
     };
     known
@@ -265,7 +265,10 @@ fn is_cgroup_file(name: &[u8]) -> bool {
 fn cgroup(spec: &mut SpecBuf, name: &[u8], value: &[u8]) -> Result<(), Reason> {
     let mut room: Vec<u8, CGROUP_VALUE_MAX> = Vec::new();
     let sized = which("memory hugetlb", cut(name, b'.').0).is_some();
-    let share = value.strip_suffix(b"%").filter(|_| name == b"cpu.max");
+    let share = match value {
+        [share @ .., b'%'] if name == b"cpu.max" => Some(share),
+        _ => None,
+    };
     if sized && value != b"max" {
         let size = number::size(value).ok_or(Reason::Size)?;
         decimal(&mut room, size);

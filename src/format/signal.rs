@@ -1,16 +1,12 @@
 //! Signals by name and number, as signal(7) has them on x86 and ARM.
 
-use super::text::{nth, which};
-use heapless::Vec;
+use super::text::{nth, which_from};
 
 /// Names in the order of their numbers, from 1 to 31.
 const NAMES: &str = "\
     SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV \
     SIGUSR2 SIGPIPE SIGALRM SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN \
     SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS";
-
-/// Longer than any name with a SIG too many.
-const NAME_MAX: usize = 16;
 
 /// The highest signal number of Linux.
 pub const SIGNAL_MAX: u8 = 64;
@@ -33,16 +29,11 @@ pub fn number(word: &[u8]) -> Option<u8> {
             .and_then(|n| u8::try_from(n).ok())
             .filter(|n| (1..=SIGNAL_MAX).contains(n));
     }
-    // The table's own spelling: upper case, SIG in front.
-    let mut room: Vec<u8, NAME_MAX> = Vec::new();
-    let _ = room.extend_from_slice(b"SIG");
-    room.extend_from_slice(word).ok()?;
-    room.make_ascii_uppercase();
-    let spelled = match room.get(3..6) {
-        Some(b"SIG") => room.get(3..)?,
-        _ => &room,
+    let bare = match word.split_at_checked(3) {
+        Some((start, rest)) if start.eq_ignore_ascii_case(b"SIG") => rest,
+        _ => word,
     };
-    u8::try_from(which(NAMES, spelled)? + 1).ok()
+    u8::try_from(which_from(NAMES, 3, bare)? + 1).ok()
 }
 
 #[cfg(test)]

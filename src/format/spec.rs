@@ -187,7 +187,7 @@ impl SpecBuf {
     pub fn push_strings(&mut self, tag: Tag, strings: &[&[u8]]) -> Result<(), BadSpec> {
         let mut total = 0;
         for string in strings {
-            if string.contains(&0) {
+            if super::text::cut(string, 0).1.is_some() {
                 return Err(BadSpec::Malformed);
             }
             total += string.len() + 1;

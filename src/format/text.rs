@@ -268,6 +268,28 @@ pub fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+/// What stands behind `start`, if the bytes begin with it.
+#[inline(never)]
+pub fn behind<'a>(bytes: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
+    let (head, rest) = bytes.split_at_checked(start.len())?;
+    (head == start).then_some(rest)
+}
+
+/// Which of `words` it is whatever the case of its letters, counted from 0; the first
+/// `skip` bytes of each word are left out.
+#[inline(never)]
+pub fn which_from(words: &'static str, skip: usize, word: &[u8]) -> Option<usize> {
+    let mut number = 0;
+    while let Some(known) = nth(words, b' ', number) {
+        let known = known.as_bytes().get(skip..).unwrap_or_default();
+        if known.eq_ignore_ascii_case(word) {
+            return Some(number);
+        }
+        number += 1;
+    }
+    None
+}
+
 /// Which of `words` it is, counted from 0; they have one blank between them.
 #[inline(never)]
 pub fn which(words: &str, word: &[u8]) -> Option<usize> {

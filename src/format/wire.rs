@@ -21,6 +21,11 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Leaves so many bytes as they are.
+    pub fn skip(&mut self, len: usize) {
+        self.at += len;
+    }
+
     /// Bytes as they are, without a length.
     pub fn raw(&mut self, bytes: &[u8]) {
         let end = self.at.saturating_add(bytes.len());

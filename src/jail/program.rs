@@ -10,7 +10,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use super::{Now, Stdio, fs};
 use crate::format::fault::Step;
 use crate::format::spec::{ARGS_MAX, ENV_MAX, Spec, Tag};
-use crate::format::text::cut;
+use crate::format::text::{behind, cut};
 use crate::sys::{Errno, file, lend, process};
 
 /// Where programs are looked for, /dev/pouch last: an image's own programs come first.
@@ -107,12 +107,12 @@ pub(super) fn become_it<'a>(spec: Spec<'a>, term: &'a CStr, now: &Now<'a>) -> Er
     }
     let command = args.first().copied().unwrap_or_default();
     now.at(Step::Exec, command);
-    if command.to_bytes().contains(&b'/') {
+    if cut(command.to_bytes(), b'/').1.is_some() {
         return process::exec(command, &args, &env);
     }
     let mut rest = env
         .iter()
-        .find_map(|e| e.to_bytes().strip_prefix(b"PATH="))
+        .find_map(|e| behind(e.to_bytes(), b"PATH="))
         .or(Some(b""));
     let mut reason = Errno::NOENT;
     while let Some(path) = rest {
