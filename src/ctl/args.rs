@@ -198,56 +198,48 @@ impl<'a> Call<'a> {
     /// # Errors
     /// The first word that cannot be read, or a wrong count of names.
     pub fn parse(&self, inside: bool, spec: &mut SpecBuf) -> Result<Command<'a>, Usage<'a>> {
-        let words = Words::read(self.verb, self.rest, spec)?;
-        let power = |how| Request::Power { how };
+        let mut words = Words {
+            name: None,
+            dir: None,
+            demonize: false,
+            json: false,
+            more: if self.verb == Verb::Kill { SIGKILL } else { 0 },
+        };
+        words.read(self.verb, self.rest, spec)?;
         // A missing name is empty until it is known whether the command wants one.
         let name = words.name.unwrap_or_default();
         let optional = !takes_name(self.verb) || (inside && self.verb == Verb::Info);
         if words.name.is_none() && !optional {
             return Err(Usage::Count);
         }
-        let request = match self.verb {
+        match self.verb {
             Verb::Start | Verb::StartHere => {
                 let attached = self.verb == Verb::StartHere && !words.demonize;
                 return start(name, words.dir, attached, spec);
             }
             Verb::Init => match name {
-                b"0" => power(Power::PowerOff),
-                b"6" => power(Power::Reboot),
+                b"0" => words.more = Power::PowerOff as u8,
+                b"6" => words.more = Power::Reboot as u8,
                 b"q" | b"Q" => return Ok(Command::Reread),
                 word => return Err(Usage::Unexpected(word)),
             },
             Verb::Attach if name::looks_like_slot(name) => return Err(Usage::NoContainer(name)),
-            Verb::Connect | Verb::Attach => Request::Connect {
-                target: name,
-                watch: words.watch,
-            },
-            Verb::Disconnect => Request::Disconnect,
-            Verb::Destroy => Request::Destroy { name },
-            Verb::Stop => Request::Stop { name },
-            Verb::Restart => Request::Restart { name },
-            Verb::Kill => Request::Kill {
-                name,
-                signal: words.signal,
-            },
-            Verb::Freeze => Request::Freeze { name },
-            Verb::Thaw => Request::Thaw { name },
-            Verb::Info => Request::Info { name },
-            Verb::Logs => Request::Logs {
-                name,
-                follow: words.follow,
-            },
-            Verb::PowerOff => power(Power::PowerOff),
-            Verb::Reboot => power(Power::Reboot),
-            Verb::Halt => power(Power::Halt),
-            Verb::List | Verb::Help | Verb::Version => Request::List,
-        };
+            Verb::PowerOff => words.more = Power::PowerOff as u8,
+            Verb::Reboot => words.more = Power::Reboot as u8,
+            _ => {}
+        }
+        let number = NUMBERS.get(self.verb as usize).copied().unwrap_or(0);
         Ok(Command::Ask {
-            request,
+            request: Request::of(number, name, words.more).unwrap_or(Request::List),
             json: words.json,
         })
     }
 }
+
+/// The number on the wire of what each verb asks, in the order of [`Verb`].
+const NUMBERS: [u8; 20] = [
+    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 13, 13, 13, 13, 4, 4,
+];
 
 /// Checks a start's names and ends its spec.
 fn start<'a>(
@@ -305,10 +297,9 @@ struct Words<'a> {
     name: Option<&'a [u8]>,
     dir: Option<&'a [u8]>,
     demonize: bool,
-    watch: bool,
     json: bool,
-    follow: bool,
-    signal: u8,
+    /// What stands behind the name in the request: `--watch`, `--follow`, a signal.
+    more: u8,
 }
 
 /// What `kill` sends without a word about it: as docker does, since an init without
@@ -316,54 +307,57 @@ struct Words<'a> {
 const SIGKILL: u8 = 9;
 
 impl<'a> Words<'a> {
-    fn read(verb: Verb, args: &'a [&'a CStr], spec: &mut SpecBuf) -> Result<Words<'a>, Usage<'a>> {
-        let mut words = Words {
-            name: None,
-            dir: None,
-            demonize: false,
-            watch: false,
-            json: false,
-            follow: false,
-            signal: SIGKILL,
-        };
+    #[inline(never)]
+    fn read(
+        &mut self,
+        verb: Verb,
+        args: &'a [&'a CStr],
+        spec: &mut SpecBuf,
+    ) -> Result<(), Usage<'a>> {
         let starts = matches!(verb, Verb::Start | Verb::StartHere);
-        let mut literal = false;
-        let mut args = args.iter().map(|a| a.to_bytes());
+        let (mut literal, mut command) = (false, false);
+        let mut args = args.iter();
         while let Some(arg) = args.next() {
+            let arg = arg.to_bytes();
+            if command {
+                let pushed = spec.push_str(Tag::Arg, arg);
+                pushed.map_err(|e| bad(arg, None, e.into()))?;
+                continue;
+            }
             match arg {
-                b"--" if starts => {
-                    for word in args.by_ref() {
-                        let pushed = spec.push_str(Tag::Arg, word);
-                        pushed.map_err(|e| bad(word, None, e.into()))?;
-                    }
-                }
+                b"--" if starts => command = true,
                 b"--" if !literal => literal = true,
                 [b'-', _, ..] if !literal => match (verb, pick(OPTIONS, &OPTION_OF, arg)) {
-                    (Verb::Start | Verb::StartHere, Some(Opt::Demonize)) => words.demonize = true,
-                    (Verb::Connect | Verb::Attach, Some(Opt::Watch)) => words.watch = true,
-                    (Verb::List | Verb::Info, Some(Opt::Json)) => words.json = true,
-                    (Verb::Logs, Some(Opt::Follow)) => words.follow = true,
+                    (Verb::Start | Verb::StartHere, Some(Opt::Demonize)) => self.demonize = true,
+                    (Verb::Connect | Verb::Attach, Some(Opt::Watch))
+                    | (Verb::Logs, Some(Opt::Follow)) => self.more = 1,
+                    (Verb::List | Verb::Info, Some(Opt::Json)) => self.json = true,
                     (Verb::Kill, option) => {
                         // -s SIG or -SIG.
                         let apart = match option {
-                            Some(Opt::Signal) => Some(args.next().unwrap_or_default()),
+                            Some(Opt::Signal) => Some(next(&mut args).unwrap_or_default()),
                             _ => None,
                         };
                         let name = apart.or(arg.get(1..)).unwrap_or_default();
-                        words.signal =
-                            signal::number(name).ok_or(bad(arg, apart, Reason::Signal))?;
+                        self.more = signal::number(name).ok_or(bad(arg, apart, Reason::Signal))?;
                     }
                     _ if starts => apply(spec, arg, &mut args)?,
                     _ => return Err(Usage::UnknownOption(arg)),
                 },
-                _ if words.name.is_none() && takes_name(verb) => words.name = Some(arg),
-                _ if starts && words.dir.is_none() => words.dir = Some(arg),
+                _ if self.name.is_none() && takes_name(verb) => self.name = Some(arg),
+                _ if starts && self.dir.is_none() => self.dir = Some(arg),
                 _ if starts => return Err(Usage::Unexpected(arg)),
                 _ => return Err(Usage::Count),
             }
         }
-        Ok(words)
+        Ok(())
     }
+}
+
+type Args<'a> = core::slice::Iter<'a, &'a CStr>;
+
+fn next<'a>(args: &mut Args<'a>) -> Option<&'a [u8]> {
+    args.next().map(|arg| arg.to_bytes())
 }
 
 fn bad<'a>(what: &'a [u8], value: Option<&'a [u8]>, reason: Reason) -> Usage<'a> {
@@ -382,15 +376,11 @@ fn takes_name(verb: Verb) -> bool {
 }
 
 /// One option of a start, its value behind `=` or in the next word.
-fn apply<'a>(
-    spec: &mut SpecBuf,
-    arg: &'a [u8],
-    args: &mut impl Iterator<Item = &'a [u8]>,
-) -> Result<(), Usage<'a>> {
+fn apply<'a>(spec: &mut SpecBuf, arg: &'a [u8], args: &mut Args<'a>) -> Result<(), Usage<'a>> {
     let unknown = Usage::UnknownOption(arg);
     let (key, inline) = cut(behind(arg, b"--").ok_or(unknown)?, b'=');
     let apart = match (options::arity(key).ok_or(unknown)?, inline) {
-        (Arity::Value, None) => args.next(),
+        (Arity::Value, None) => next(args),
         _ => None,
     };
     options::apply(spec, key, inline.or(apart)).map_err(|reason| bad(arg, apart, reason))

@@ -5,7 +5,7 @@ use super::out::Out;
 use super::say;
 use super::socket::{Lost, Room, Socket};
 use crate::format::message::{MESSAGE_MAX, Reply, Request, Unit};
-use crate::format::text::{Plain, put};
+use crate::format::text::{Plain, Take, line, put};
 use crate::format::unit::{self, Form};
 
 /// The container a command is about, for messages.
@@ -13,18 +13,7 @@ pub fn subject<'a>(command: &Command<'a>) -> &'a [u8] {
     match *command {
         Command::Start { name, .. } => name,
         Command::Reread => b"",
-        Command::Ask { request, .. } => match request {
-            Request::Connect { target: name, .. }
-            | Request::Info { name }
-            | Request::Destroy { name }
-            | Request::Stop { name }
-            | Request::Restart { name }
-            | Request::Kill { name, .. }
-            | Request::Freeze { name }
-            | Request::Thaw { name }
-            | Request::Logs { name, .. } => name,
-            _ => b"",
-        },
+        Command::Ask { request, .. } => request.parts().1,
     }
 }
 
@@ -110,25 +99,20 @@ impl Exchange<'_> {
     }
 
     fn show_done(&self, out: &mut Out, shown: u32) {
-        let what = match self.request {
-            Request::List => {
-                let text = match (self.json, shown) {
-                    (true, 0) => "[]\n",
-                    (true, _) => "]\n",
-                    (false, 0) => LIST_HEAD,
-                    (false, _) => "",
-                };
-                put!(out, text);
-                return;
-            }
-            Request::Start { .. } | Request::Restart { .. } => "starting",
-            Request::Destroy { .. } => "destroyed",
-            Request::Stop { .. } => "stopped",
-            Request::Freeze { .. } => "frozen",
-            Request::Thaw { .. } => "thawed",
-            _ => return,
-        };
-        put!(out, "Pouch: {} {}\n", Plain(self.name), what);
+        /// What is said of each request that is done, by its number on the wire, a line each.
+        const DONE: &str = "\nstarting\n\n\n\n\ndestroyed\nstopped\nstarting\n\nfrozen\nthawed\n";
+        if self.request == Request::List {
+            return out.take(match (self.json, shown) {
+                (true, 0) => b"[]\n",
+                (true, _) => b"]\n",
+                (false, 0) => LIST_HEAD.as_bytes(),
+                (false, _) => b"",
+            });
+        }
+        let what = line(DONE, self.request.parts().0.into()).unwrap_or_default();
+        if !what.is_empty() {
+            put!(out, "Pouch: {} {}\n", Plain(self.name), what);
+        }
     }
 }
 

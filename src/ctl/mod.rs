@@ -94,11 +94,12 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         Ok(socket) => socket,
         Err(error) => return say::unreachable(err, path.to_bytes(), error),
     };
-    let sent = match (&terminal, &request) {
-        (Some(tty), _) => socket.send(&request, Some(lend(tty))),
-        (None, Request::Connect { .. }) => socket.send(&request, Some(crate::sys::stdio::stdin())),
-        (None, _) => socket.send(&request, None),
+    let handed = match (&terminal, &request) {
+        (Some(tty), _) => Some(lend(tty)),
+        (None, Request::Connect { .. }) => Some(crate::sys::stdio::stdin()),
+        (None, _) => None,
     };
+    let sent = socket.send(&request, handed);
     let exchange = Exchange {
         socket,
         word: call.word,

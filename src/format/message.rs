@@ -185,41 +185,83 @@ pub enum Reply<'a> {
     Refused(Refusal<'a>),
 }
 
+/// Whether a request of that number has a name (or a spec, or a target).
+fn has_name(number: u8) -> bool {
+    !matches!(number, 3 | 4 | 13)
+}
+
+/// Whether a byte comes behind it: a flag, a signal, an end.
+fn has_more(number: u8) -> bool {
+    matches!(number, 2 | 9 | 12 | 13)
+}
+
 impl<'a> Request<'a> {
+    /// What it is made of: its number on the wire, its name and the byte behind.
+    #[inline(never)]
+    pub fn parts(&self) -> (u8, &'a [u8], u8) {
+        match *self {
+            Request::Start { spec } => (1, spec, 0),
+            Request::Connect { target, watch } => (2, target, watch.into()),
+            Request::Disconnect => (3, b"", 0),
+            Request::List => (4, b"", 0),
+            Request::Info { name } => (5, name, 0),
+            Request::Destroy { name } => (6, name, 0),
+            Request::Stop { name } => (7, name, 0),
+            Request::Restart { name } => (8, name, 0),
+            Request::Kill { name, signal } => (9, name, signal),
+            Request::Freeze { name } => (10, name, 0),
+            Request::Thaw { name } => (11, name, 0),
+            Request::Logs { name, follow } => (12, name, follow.into()),
+            Request::Power { how } => (13, b"", how as u8),
+        }
+    }
+
+    /// The request that is made of these, if any is.
+    #[inline(never)]
+    pub fn of(number: u8, name: &'a [u8], more: u8) -> Option<Self> {
+        let flag = more != 0;
+        if matches!(number, 2 | 12) && more > 1 {
+            return None;
+        }
+        Some(match number {
+            1 => Request::Start { spec: name },
+            2 => Request::Connect {
+                target: name,
+                watch: flag,
+            },
+            3 => Request::Disconnect,
+            4 => Request::List,
+            5 => Request::Info { name },
+            6 => Request::Destroy { name },
+            7 => Request::Stop { name },
+            8 => Request::Restart { name },
+            9 => Request::Kill { name, signal: more },
+            10 => Request::Freeze { name },
+            11 => Request::Thaw { name },
+            12 => Request::Logs { name, follow: flag },
+            13 => Request::Power {
+                how: match more {
+                    0 => Power::Halt,
+                    1 => Power::PowerOff,
+                    2 => Power::Reboot,
+                    _ => return None,
+                },
+            },
+            _ => return None,
+        })
+    }
+
     /// Writes it into `buf`; `None` if it does not fit.
     pub fn emit<'b>(&self, buf: &'b mut [u8]) -> Option<&'b [u8]> {
+        let (number, name, more) = self.parts();
         let mut w = Writer::new(buf);
         w.u8(VERSION);
-        let mut named = |number: u8, name: &[u8]| {
-            w.u8(number);
+        w.u8(number);
+        if has_name(number) {
             w.bytes(name);
-        };
-        match *self {
-            Request::Start { spec } => named(1, spec),
-            Request::Connect { target, watch } => {
-                named(2, target);
-                w.u8(u8::from(watch));
-            }
-            Request::Disconnect => w.u8(3),
-            Request::List => w.u8(4),
-            Request::Info { name } => named(5, name),
-            Request::Destroy { name } => named(6, name),
-            Request::Stop { name } => named(7, name),
-            Request::Restart { name } => named(8, name),
-            Request::Kill { name, signal } => {
-                named(9, name);
-                w.u8(signal);
-            }
-            Request::Freeze { name } => named(10, name),
-            Request::Thaw { name } => named(11, name),
-            Request::Logs { name, follow } => {
-                named(12, name);
-                w.u8(u8::from(follow));
-            }
-            Request::Power { how } => {
-                w.u8(13);
-                w.u8(how as u8);
-            }
+        }
+        if has_more(number) {
+            w.u8(more);
         }
         w.finish()
     }
@@ -230,39 +272,13 @@ impl<'a> Request<'a> {
         if r.u8()? != VERSION {
             return None;
         }
-        let request = match r.u8()? {
-            1 => Request::Start { spec: r.bytes()? },
-            2 => Request::Connect {
-                target: r.bytes()?,
-                watch: flag(&mut r)?,
-            },
-            3 => Request::Disconnect,
-            4 => Request::List,
-            5 => Request::Info { name: r.bytes()? },
-            6 => Request::Destroy { name: r.bytes()? },
-            7 => Request::Stop { name: r.bytes()? },
-            8 => Request::Restart { name: r.bytes()? },
-            9 => Request::Kill {
-                name: r.bytes()?,
-                signal: r.u8()?,
-            },
-            10 => Request::Freeze { name: r.bytes()? },
-            11 => Request::Thaw { name: r.bytes()? },
-            12 => Request::Logs {
-                name: r.bytes()?,
-                follow: flag(&mut r)?,
-            },
-            13 => Request::Power {
-                how: match r.u8()? {
-                    0 => Power::Halt,
-                    1 => Power::PowerOff,
-                    2 => Power::Reboot,
-                    _ => return None,
-                },
-            },
-            _ => return None,
-        };
-        r.is_empty().then_some(request)
+        let number = r.u8()?;
+        let name = if has_name(number) { r.bytes()? } else { b"" };
+        let more = if has_more(number) { r.u8()? } else { 0 };
+        if !r.is_empty() {
+            return None;
+        }
+        Request::of(number, name, more)
     }
 }
 
