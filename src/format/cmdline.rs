@@ -8,7 +8,7 @@
 use super::options;
 use super::reason::Reason;
 use super::spec::{Spec, SpecBuf, Tag};
-use super::text::{behind, cut, pick, which};
+use super::text::{behind, cut, nth, which};
 use super::{name, number};
 use heapless::Vec;
 use log::LevelFilter;
@@ -198,19 +198,21 @@ enum Key {
     Root,
 }
 
-/// The longest word behind pouch. is shorter.
-const KEY_MAX: usize = 16;
+/// Which one it is; `-` and `_` are the same letter (parameqn).
+#[inline(never)]
+fn key_of(word: &[u8]) -> Option<Key> {
+    let same = |(a, b): (&u8, &u8)| a == b || (*a == b'-' && *b == b'_');
+    for (number, key) in KEY_OF.iter().enumerate() {
+        let known = nth(KEYS, b' ', number)?.as_bytes();
+        if known.len() == word.len() && known.iter().zip(word).all(same) {
+            return Some(*key);
+        }
+    }
+    None
+}
 
 fn ours<'a>(key: &[u8], value: Option<&'a [u8]>) -> Result<Word<'a>, Reason> {
-    // `-` and `_` are the same letter (parameqn).
-    let mut room: Vec<u8, KEY_MAX> = Vec::new();
-    let fits = room.extend_from_slice(key).is_ok();
-    for b in room.iter_mut().filter(|b| **b == b'_') {
-        *b = b'-';
-    }
-    let key = pick(KEYS, &KEY_OF, &room)
-        .filter(|_| fits)
-        .ok_or(Reason::UnknownWord)?;
+    let key = key_of(key).ok_or(Reason::UnknownWord)?;
     if let Key::Rescue = key {
         return match value {
             None => Ok(Word::Rescue),

@@ -7,9 +7,8 @@
 
 use super::reason::Reason;
 use super::spec::{Restart, SpecBuf, TTY_AUTO, TTY_NONE, Tag, flags};
-use super::text::{behind, cut, pick, which};
+use super::text::{Take, Text, behind, cut, decimal, pick, put, which};
 use super::{capability, name, number};
-use heapless::Vec;
 
 /// Whether an option stands alone or wants a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -263,7 +262,7 @@ fn is_cgroup_file(name: &[u8]) -> bool {
 /// The value as the kernel reads it: sizes in bytes, a share of a processor as quota and
 /// period, a blank where a person had to write a comma.
 fn cgroup(spec: &mut SpecBuf, name: &[u8], value: &[u8]) -> Result<(), Reason> {
-    let mut room: Vec<u8, CGROUP_VALUE_MAX> = Vec::new();
+    let mut text = Text::<CGROUP_VALUE_MAX>::new();
     let sized = which("memory hugetlb", cut(name, b'.').0).is_some();
     let share = match value {
         [share @ .., b'%'] if name == b"cpu.max" => Some(share),
@@ -271,36 +270,25 @@ fn cgroup(spec: &mut SpecBuf, name: &[u8], value: &[u8]) -> Result<(), Reason> {
     };
     if sized && value != b"max" {
         let size = number::size(value).ok_or(Reason::Size)?;
-        decimal(&mut room, size);
+        decimal(&mut text, size);
     } else if let Some(share) = share {
         // A hundredth of a period of 100,000 us is 1,000 us.
         let quota = thousandths(share).ok_or(Reason::Share)?;
-        decimal(&mut room, u64::from(quota));
-        let _ = room.extend_from_slice(b" 100000");
+        put!(&mut text, "{} 100000", quota);
     } else {
-        room.extend_from_slice(value).map_err(|_| Reason::TooLong)?;
-        for b in room.iter_mut().filter(|b| **b == b',') {
-            *b = b' ';
+        let mut rest = Some(value);
+        let mut blank = &b""[..];
+        while let Some(some) = rest {
+            let (part, behind) = cut(some, b',');
+            text.take(blank);
+            text.take(part);
+            (rest, blank) = (behind, b" ");
         }
     }
-    Ok(spec.push_strings(Tag::Cgroup, &[name, &room])?)
-}
-
-/// Adds a number's digits; there is always room for one number.
-fn decimal<const N: usize>(room: &mut Vec<u8, N>, number: u64) {
-    let mut digits = [0; 20];
-    let mut rest = number;
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        used += 1;
-        if rest == 0 {
-            break;
-        }
+    if text.is_cut() {
+        return Err(Reason::TooLong);
     }
-    let from = digits.len() - used;
-    let _ = room.extend_from_slice(digits.get(from..).unwrap_or_default());
+    Ok(spec.push_strings(Tag::Cgroup, &[name, text.as_bytes()])?)
 }
 
 #[cfg(test)]

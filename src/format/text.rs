@@ -9,6 +9,7 @@ use super::ended::Ended;
 use super::errno;
 use super::fault::Fault;
 use super::reason::Reason;
+use heapless::vec::VecView;
 
 /// Whoever takes text, bytes of UTF-8.
 pub trait Take {
@@ -210,26 +211,29 @@ impl<const N: usize> Text<N> {
 impl<const N: usize> Take for Text<N> {
     #[inline(never)]
     fn take(&mut self, text: &[u8]) {
-        if self.full {
-            return;
+        if !self.full {
+            self.full = !add(self.text.as_mut_view(), text);
         }
-        let mut end = text.len();
-        let room = N - self.text.len();
-        if end > room {
-            self.full = true;
-            // As many letters as there is room for.
-            end = 0;
-            while let Some(rest) = text.get(end..room)
-                && let (len, _) = letter(text.get(end..).unwrap_or_default())
-                && len <= rest.len()
-            {
-                end += len;
-            }
-        }
-        let _ = self
-            .text
-            .extend_from_slice(text.get(..end).unwrap_or_default());
     }
+}
+
+/// Adds as many letters as there is room for; whether that is all of them.
+#[inline(never)]
+fn add(to: &mut VecView<u8>, text: &[u8]) -> bool {
+    let room = to.capacity() - to.len();
+    let mut end = text.len();
+    if end > room {
+        end = 0;
+        loop {
+            let (len, _) = letter(text.get(end..).unwrap_or_default());
+            if end + len > room {
+                break;
+            }
+            end += len;
+        }
+    }
+    let _ = to.extend_from_slice(text.get(..end).unwrap_or_default());
+    end == text.len()
 }
 
 impl<const N: usize> ufmt::uWrite for Text<N> {

@@ -69,15 +69,6 @@ pub(super) fn standard_streams<'a>(
     }
 }
 
-/// Words for the kernel, in a list that may not have room for all of them.
-fn words<'a, const N: usize>(words: impl Iterator<Item = &'a CStr>) -> Vec<&'a CStr, N> {
-    let mut list = Vec::new();
-    for word in words {
-        let _ = list.push(word); // a checked spec has no more than there is room for
-    }
-    list
-}
-
 /// The variable's name, with its `=`.
 fn key(entry: &CStr) -> &[u8] {
     let bytes = entry.to_bytes();
@@ -95,13 +86,20 @@ pub(super) fn become_it<'a>(spec: Spec<'a>, term: &'a CStr, now: &Now<'a>) -> Er
     } else {
         c"HOME=/"
     };
-    let mut env: Vec<&CStr, { ENV_MAX + 4 }> = words(spec.all(Tag::Env));
+    // A checked spec has no more words than there is room for.
+    let mut env: Vec<&CStr, { ENV_MAX + 4 }> = Vec::new();
+    for given in spec.all(Tag::Env) {
+        let _ = env.push(given);
+    }
     for default in [PATH, home, term, c"container=pouch"] {
         if !env.iter().any(|given| key(given) == key(default)) {
             let _ = env.push(default);
         }
     }
-    let mut args: Vec<&CStr, ARGS_MAX> = words(spec.all(Tag::Arg));
+    let mut args: Vec<&CStr, ARGS_MAX> = Vec::new();
+    for given in spec.all(Tag::Arg) {
+        let _ = args.push(given);
+    }
     if args.is_empty() {
         let _ = args.push(c"/bin/sh");
     }
