@@ -294,7 +294,7 @@ impl Tables {
             if let Some(session) = session {
                 open.keep(&session.slave);
                 open.again(&session.master, Token::Session, id);
-                session.wants_out = true;
+                (session.wants_out, session.held) = (true, false);
             }
         }
         for (id, line) in self.lines.iter_mut().enumerate() {

@@ -135,7 +135,8 @@ impl Init {
     /// The person on the line goes to a session.
     pub(super) fn line_connect(&mut self, line: Line, session: Session, watch: bool) {
         self.line_note_size(line);
-        if let Some(from) = self.t.shows(line).filter(|from| *from != session) {
+        let from = self.t.shows(line).filter(|from| *from != session);
+        if let Some(from) = from {
             // What was typed there to get here is echoed before the line leaves.
             self.session_drain(from);
             self.session_shown(from);
@@ -144,6 +145,10 @@ impl Init {
         match self.t.board.connect(line, session, watch) {
             Some(action) => self.board_perform(&[action]),
             None => self.line_show(line, session, Why::Connected),
+        }
+        if let Some(from) = from {
+            // It may have been held for this line, which has gone.
+            self.session_rearm(from);
         }
     }
 }

@@ -45,6 +45,9 @@ fn has_hardware(name: &str) -> bool {
     kind.trim_ascii() != b"0"
 }
 
+/// A line that takes nothing for so long is stalled: nobody reads it.
+const STALL_MS: u64 = 1_000;
+
 impl Init {
     /// Opens what the kernel line names, and the virtual terminals.
     pub(super) fn open_lines(&mut self, consoles: &[&[u8]], extra: &[&[u8]]) {
@@ -145,6 +148,8 @@ impl Init {
             shown: [0; SESSIONS],
             typed: Vec::new(),
             detach: Detach::default(),
+            stuck: None,
+            stalled: false,
             wants_out: false,
             at_margin: false,
             tail: None,
@@ -198,6 +203,7 @@ impl Init {
             record.wants_out = false;
             record.look_again = Some(now + u64::from(record.look_backoff.end(now)));
         }
+        self.line_frees(line);
     }
 
     /// A handed line is let go.
@@ -215,6 +221,13 @@ impl Init {
                 continue;
             };
             let look = is_due(record.look_again, now);
+            if !record.stalled && is_due(record.stuck.map(|at| at + STALL_MS), now) {
+                record.stalled = true;
+                self.line_frees(line);
+            }
+            let Some(record) = self.t.line_mut(line) else {
+                continue;
+            };
             let verdict = record.detach.due(now);
             if verdict.detach || verdict.keys > 0 {
                 self.keys_take(line, verdict);
@@ -250,6 +263,10 @@ impl Init {
         for line in 0..LINES as Line {
             if let Some(record) = self.t.line(line) {
                 sooner(soonest, record.detach.deadline());
+                let held = self.t.shows(line).and_then(|s| self.t.session(s));
+                if !record.stalled && held.is_some_and(|s| s.held) {
+                    sooner(soonest, record.stuck.map(|at| at + STALL_MS));
+                }
                 sooner(soonest, record.look_again);
                 sooner(soonest, record.shell.due);
             }

@@ -82,11 +82,21 @@ pub(super) fn watch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: u8) -> Resu
 
 /// Waits for a descriptor to take bytes too, or no more.
 pub(super) fn rewatch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: u8, out: bool) {
-    let flags = if out {
-        EventFlags::IN | EventFlags::OUT
-    } else {
-        EventFlags::IN
-    };
+    rewatch_held(epoll, fd, token, id, out, false);
+}
+
+/// The same; one that is held is not read for now.
+pub(super) fn rewatch_held(
+    epoll: &OwnedFd,
+    fd: &OwnedFd,
+    token: Token,
+    id: u8,
+    out: bool,
+    held: bool,
+) {
+    let mut flags = EventFlags::empty();
+    flags.set(EventFlags::OUT, out);
+    flags.set(EventFlags::IN, !held);
     let _ = control(
         epoll,
         fd,

@@ -9,7 +9,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::termios::Winsize;
 
-use super::poll::{Token, rewatch, unwatch, watch};
+use super::poll::{Token, rewatch_held, unwatch, watch};
 use super::tables::{
     LINES, Line, SESSIONS, Session, SessionRecord, UNITS, Whose, free, is_due, vacate,
 };
@@ -21,6 +21,8 @@ use crate::sys::{Errno, device, file, lend};
 const PIECE: usize = 4096;
 /// Pieces read at most once its programs are gone: more than a ring is not kept anyhow.
 const LAST_PIECES: usize = 64;
+/// A line that moves may be so many bytes behind before the session is held: half a ring.
+const BEHIND: u64 = (RING / 2) as u64;
 /// A session that is no more is kept this long for lines that have not shown its end.
 const CLOSING_MS: u64 = 5_000;
 /// The size of a terminal that has not said its own (that of the VT100).
@@ -46,6 +48,7 @@ impl Init {
             slave: None,
             pts: None,
             epitaph: String::new(),
+            held: false,
             wants_out: false,
         });
         // A place that another session had before: no line has shown anything of this one.
@@ -93,7 +96,7 @@ impl Init {
         record.master = Some(master);
         record.slave = slave;
         record.pts = pts;
-        record.wants_out = false;
+        (record.wants_out, record.held) = (false, false);
         record.epitaph.clear();
         Ok(())
     }
@@ -108,10 +111,29 @@ impl Init {
             }
             self.session_rearm(id);
         }
-        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+        // A terminal that was hung up is read to its end: it would not stop to say so.
+        let hung_up = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+        if hung_up || (flags.contains(EventFlags::IN) && !self.session_must_wait(id)) {
             self.session_drain(id);
             self.session_shown(id);
         }
+        self.session_rearm(id);
+    }
+
+    /// Whether a line that shows the session, and moves, has so much left to take that reading
+    /// on would overrun it. As on any terminal the program waits then; for a line that stalls
+    /// nobody does.
+    #[inline(never)]
+    fn session_must_wait(&self, id: Session) -> bool {
+        let end = self.t.session(id).map_or(0, |s| s.ring.end());
+        let place = usize::from(id);
+        (0..LINES as Line).any(|line| {
+            self.t.shows(line) == Some(id)
+                && self.t.line(line).is_some_and(|l| {
+                    let shown = l.shown.get(place).copied().unwrap_or(end);
+                    l.fd.is_some() && !l.stalled && end.saturating_sub(shown) > BEHIND
+                })
+        })
     }
 
     /// Reads one piece into the ring. False when there is no more for now.
@@ -173,7 +195,8 @@ impl Init {
         record.pts = None;
     }
 
-    /// Waits for the master's writing side only while keys are left for it.
+    /// Waits for the master's writing side only while keys are left for it, and reads it only
+    /// while there is room.
     #[inline(never)]
     pub(super) fn session_rearm(&mut self, id: Session) {
         let mut keys = false;
@@ -181,12 +204,13 @@ impl Init {
             keys |= self.t.shows(line) == Some(id)
                 && self.t.line(line).is_some_and(|l| !l.typed.is_empty());
         }
+        let held = self.session_must_wait(id);
         if let Some(record) = self.t.session_mut(id)
-            && record.wants_out != keys
+            && (record.wants_out, record.held) != (keys, held)
         {
-            record.wants_out = keys;
+            (record.wants_out, record.held) = (keys, held);
             if let Some(master) = &record.master {
-                rewatch(&self.epoll, master, Token::Session, id, keys);
+                rewatch_held(&self.epoll, master, Token::Session, id, keys, held);
             }
         }
     }

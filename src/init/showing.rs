@@ -12,7 +12,7 @@ use super::words::Words;
 use super::{Init, files};
 use crate::policy::detach::Detach;
 use crate::policy::switchboard::{Action, Why};
-use crate::sys::{Errno, lend};
+use crate::sys::{Errno, lend, time};
 
 /// Bytes written to a line in one go, and how many goes in one turn.
 const GO: u64 = 1024;
@@ -146,15 +146,40 @@ impl Init {
     /// Moves bytes to the line until it takes no more, none are left, or its turn is over.
     #[inline(never)]
     pub(super) fn line_pump(&mut self, line: Line) {
-        for _ in 0..GOES {
+        let (mut left, mut stuck) = (true, None);
+        for go in 0..GOES {
             match self.line_go(line) {
                 Ok(true) => {}
-                Ok(false) => return self.line_rearm(line, false),
-                Err(Errno::AGAIN | Errno::INTR) => break,
+                Ok(false) => {
+                    left = false;
+                    break;
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    // It took nothing at all this time.
+                    stuck = (go == 0).then(time::now_ms);
+                    break;
+                }
                 Err(_) => return self.line_down(line),
             }
         }
-        self.line_rearm(line, true);
+        if let Some(record) = self.t.line_mut(line) {
+            match stuck {
+                Some(now) => record.stuck = record.stuck.or(Some(now)),
+                None => (record.stuck, record.stalled) = (None, false),
+            }
+        }
+        self.line_rearm(line, left);
+        self.line_frees(line);
+    }
+
+    /// What the line shows may be read again, if it was held for this line.
+    #[inline(never)]
+    pub(super) fn line_frees(&mut self, line: Line) {
+        if let Some(session) = self.t.shows(line)
+            && self.t.session(session).is_some_and(|s| s.held)
+        {
+            self.session_rearm(session);
+        }
     }
 
     /// One write. `Ok(false)`: nothing is left to write.

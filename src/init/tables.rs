@@ -107,6 +107,8 @@ pub(super) enum Whose {
 #[repr(C)] // what is small and asked for often lies in front, where it is reached in fewer bytes
 pub(super) struct SessionRecord {
     pub(super) whose: Whose,
+    /// It is not read for now: a line that shows it, and moves, has yet to take what is in the ring.
+    pub(super) held: bool,
     /// Whether the master is waited for to take keys.
     pub(super) wants_out: bool,
     pub(super) ring: Ring,
@@ -127,6 +129,10 @@ pub(super) struct SessionRecord {
 pub(super) struct LineRecord {
     pub(super) fd: Option<OwnedFd>,
     pub(super) slot: Option<u8>,
+    /// Since when it has taken nothing, while something was there for it.
+    pub(super) stuck: Option<u64>,
+    /// It makes no progress: nobody waits for it any more, and it loses output.
+    pub(super) stalled: bool,
     /// The line's writing side is waited for.
     pub(super) wants_out: bool,
     /// The last byte written was a line's end.

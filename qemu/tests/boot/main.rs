@@ -4,6 +4,7 @@
 //! boards (all that were built); a name reads BOARD::GROUP::SCENARIO, and the filter is any part of it.
 
 mod containers;
+mod flow;
 mod host;
 mod prompt;
 mod screen;
@@ -54,6 +55,7 @@ fn boots() -> Vec<Boot> {
                 host::ten_thousand_orphans_leave_no_zombie,
                 host::a_fault_in_pid_1_costs_nothing,
                 host::an_idle_pid_1_is_not_woken,
+                flow::a_slow_line_that_moves_loses_nothing,
                 containers::a_container_out_of_its_table_is_refused,
                 host::busyboxs_own_poweroff_switches_the_board_off,
             ],
