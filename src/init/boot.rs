@@ -114,6 +114,7 @@ fn fs_type(path: &CStr) -> i64 {
 }
 
 /// Mounts what a board needs, and makes its root one that can be pivoted away from.
+#[inline(never)] // its frame is not to be part of the loop's
 pub(super) fn mounts() {
     // In a PID namespace the mounts may still be the host's: take a copy first.
     let _ = rustix::fs::mkdir(c"/proc", Mode::from_raw_mode(0o555));
@@ -275,6 +276,7 @@ pub(super) fn last_resort(e: Errno) -> ! {
 
 impl Init {
     /// The rest of the way: cgroups, socket, words, lines, containers.
+    #[inline(never)] // its frame is not to be part of the loop's
     pub(super) fn boot(&mut self) -> Result<(), Errno> {
         self.t.config.nested = nested();
         if owns_hostname() {

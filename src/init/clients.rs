@@ -76,6 +76,7 @@ impl Init {
     }
 
     /// It said something, takes more, or is gone.
+    #[inline(never)] // its frame is not to be part of the loop's
     pub(super) fn client_ready(&mut self, id: ClientId, flags: EventFlags) {
         if flags.contains(EventFlags::OUT) {
             self.follower_pump(id);

@@ -21,6 +21,7 @@ const CONSOLES: usize = 12;
 
 impl Init {
     /// Reads the words twice: what sets the board up first, then, with lines to report on, definitions and mistakes.
+    #[inline(never)] // its frame is not to be part of the loop's
     pub(super) fn configure(&mut self) {
         let mut room = [0u8; CMDLINE];
         let line = match files::read_file(c"/proc/cmdline", &mut room) {

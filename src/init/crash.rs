@@ -205,6 +205,7 @@ fn give_up() -> ! {
 
 impl Init {
     /// After a re-execution: the tables are as they were; descriptors close again on execve, and all is waited for anew.
+    #[inline(never)] // its frame is not to be part of the loop's
     pub(super) fn resume(&mut self) -> Result<(), Errno> {
         process::close_on_exec_from(3)?;
         allow(self.t.config.crash_limit);

@@ -176,6 +176,7 @@ impl Init {
     }
 
     /// Unmounting and sync(2) may hang for ever: a child does them.
+    #[inline(never)] // its frame is not to be part of the loop's
     fn sync(&mut self) {
         match process::fork(0, None) {
             Ok(process::Fork::Parent { pid, .. }) => self.t.helper = Some(pid),
@@ -220,6 +221,7 @@ impl Init {
 }
 
 /// Unmounts what is mounted, the latest first; what is busy becomes read-only.
+#[inline(never)] // its frame is not to be part of the loop's
 fn unmount_all() {
     let mut room = [0u8; 4 * MOUNTS];
     let Ok(text) = files::read_file(c"/proc/self/mounts", &mut room) else {

@@ -29,7 +29,7 @@ use core::ffi::CStr;
 
 use rustix::fd::OwnedFd;
 
-use crate::sys::{self, arena, signal, time};
+use crate::sys::{self, arena, process, signal, time};
 use tables::Tables;
 
 /// Bytes of one session's ring.
@@ -83,6 +83,7 @@ pub fn run(args: &[&CStr]) -> u8 {
 
 impl Init {
     /// Takes over or makes the arena and what is waited with.
+    #[inline(never)] // its frame is not to be part of the loop's
     fn open(resume: Option<OwnedFd>) -> Result<Init, sys::Errno> {
         let (binary, digest) = crash::own_binary()?;
         let arena::Arena {
@@ -104,7 +105,10 @@ impl Init {
     }
 
     /// The loop.
+    #[inline(never)] // its frame is not to be part of the loop's
     fn turn_until_the_end(&mut self) -> u8 {
+        // The way here was the deepest: an idle PID 1 is to be small.
+        process::shrink_stack();
         loop {
             if let Some(status) = self.t.exit {
                 return status;

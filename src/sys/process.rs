@@ -204,3 +204,19 @@ pub fn unshare_mounts() -> Result<(), Errno> {
     // SAFETY: no pointer, and no memory or descriptor is unshared.
     unsafe { call(nr::__NR_unshare, [nr::CLONE_NEWNS as usize]) }.map(drop)
 }
+
+/// Gives the kernel back the memory of the stack below the caller's own frames, which once was needed and is not now.
+///
+/// What is called later finds zeros there, as on a stack that grows for the first time.
+#[inline(never)]
+pub fn shrink_stack() {
+    const KEPT: usize = 16 * 1024;
+    const MOST: usize = 1024 * 1024;
+    const PAGE: usize = 4096;
+    const MADV_DONTNEED: usize = 4;
+    let here = 0u8;
+    let top = (&raw const here as usize - KEPT) & !(PAGE - 1);
+    // SAFETY: the stack grows down, so nothing below the frames of those who called lies in use;
+    // the margin keeps this one's own and a red zone. ENOMEM for the part that was never mapped is as good.
+    let _ = unsafe { call(nr::__NR_madvise, [top - MOST, MOST, MADV_DONTNEED]) };
+}
