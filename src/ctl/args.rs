@@ -155,6 +155,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// The word behind `pouch` is no command.
+    #[inline(never)]
     pub fn of(args: &'a [&'a CStr]) -> Result<Call<'a>, Usage<'a>> {
         let (called, rest) = match args.split_first() {
             Some((called, rest)) => (called.to_bytes(), rest),
@@ -197,6 +198,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// The first word that cannot be read, or a wrong count of names.
+    #[inline(never)] // its parts are copied about where it is taken apart
     pub fn parse(&self, inside: bool, spec: &mut SpecBuf) -> Result<Command<'a>, Usage<'a>> {
         let mut words = Words {
             name: None,
@@ -242,6 +244,7 @@ const NUMBERS: [u8; 20] = [
 ];
 
 /// Checks a start's names and ends its spec.
+#[inline(never)]
 fn start<'a>(
     name: &'a [u8],
     dir: Option<&'a [u8]>,

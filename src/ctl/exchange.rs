@@ -38,6 +38,7 @@ impl Exchange<'_> {
     ///
     /// # Errors
     /// PID 1 went away, or what came is no reply.
+    #[inline(never)]
     pub fn show(&self, out: &mut Out, err: &mut Out) -> Result<u8, Lost> {
         let mut room: Room = [0; MESSAGE_MAX];
         let mut shown = 0u32;
@@ -73,6 +74,7 @@ impl Exchange<'_> {
         }
     }
 
+    #[inline(never)]
     fn show_unit(&self, out: &mut Out, unit: Unit<'_>, before: u32) {
         match (self.request, self.json) {
             (Request::List, true) => {

@@ -115,6 +115,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
 }
 
 /// Judges what a command needs of its caller before PID 1 is asked.
+#[inline(never)]
 fn prepare(command: &Command<'_>, spec: &mut SpecBuf, err: &mut Out) -> Result<(), u8> {
     let Command::Start {
         name,

@@ -43,14 +43,14 @@ impl Ended {
     }
 
     /// Takes it out of a message.
-    pub fn parse(r: &mut Reader<'_>) -> Option<Self> {
-        let kind = r.u8()?;
-        let value = r.u8()?;
+    #[inline(never)]
+    pub fn parse(r: &mut Reader<'_>) -> Self {
+        let (kind, value) = (r.u8(), r.u8());
+        r.check(kind < 3);
         match kind {
-            0 => Some(Ended::Exited(value)),
-            1 => Some(Ended::Signalled(value)),
-            2 => Some(Ended::Dumped(value)),
-            _ => None,
+            0 => Ended::Exited(value),
+            1 => Ended::Signalled(value),
+            _ => Ended::Dumped(value),
         }
     }
 }
@@ -95,8 +95,12 @@ mod tests {
             let mut room = [0; 2];
             let mut w = Writer::new(&mut room);
             e.emit(&mut w);
-            assert_eq!(Ended::parse(&mut Reader::new(w.finish().unwrap())), Some(e));
+            let mut r = Reader::new(w.finish().unwrap());
+            assert_eq!(Ended::parse(&mut r), e);
+            assert!(r.is_whole());
         }
-        assert_eq!(Ended::parse(&mut Reader::new(&[3, 0])), None);
+        let mut r = Reader::new(&[3, 0]);
+        let _ = Ended::parse(&mut r);
+        assert!(!r.is_good());
     }
 }

@@ -269,24 +269,13 @@ impl<'a> Request<'a> {
     /// Reads a request; `None` for anything else, rest included.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut r = Reader::new(bytes);
-        if r.u8()? != VERSION {
-            return None;
-        }
-        let number = r.u8()?;
-        let name = if has_name(number) { r.bytes()? } else { b"" };
-        let more = if has_more(number) { r.u8()? } else { 0 };
-        if !r.is_empty() {
+        let (version, number) = (r.u8(), r.u8());
+        let name = if has_name(number) { r.bytes() } else { b"" };
+        let more = if has_more(number) { r.u8() } else { 0 };
+        if version != VERSION || !r.is_whole() {
             return None;
         }
         Request::of(number, name, more)
-    }
-}
-
-fn flag(r: &mut Reader<'_>) -> Option<bool> {
-    match r.u8()? {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
     }
 }
 
@@ -314,28 +303,23 @@ impl<'a> Unit<'a> {
         }
     }
 
-    fn parse(r: &mut Reader<'a>) -> Option<Self> {
-        Some(Unit {
-            name: r.bytes()?,
-            image: r.bytes()?,
-            state: State::from_number(r.u8()?)?,
-            slot: Some(r.u8()?).filter(|s| *s != NO_SLOT),
-            pid: r.u32()?,
-            ppid: r.u32()?,
-            age_ms: r.u64()?,
-            memory: Some(r.u64()?).filter(|m| *m != u64::MAX),
-            restarts: r.u32()?,
-            ended: if flag(r)? {
-                Some(Ended::parse(r)?)
-            } else {
-                None
-            },
-            fault: if flag(r)? {
-                Some(Fault::parse(r)?)
-            } else {
-                None
-            },
-        })
+    #[inline(never)] // written in one place, copied as a whole
+    fn parse(r: &mut Reader<'a>) -> Self {
+        let (name, image, state) = (r.bytes(), r.bytes(), State::from_number(r.u8()));
+        let state = r.some(state, State::Ended);
+        Unit {
+            name,
+            image,
+            state,
+            slot: Some(r.u8()).filter(|s| *s != NO_SLOT),
+            pid: r.u32(),
+            ppid: r.u32(),
+            age_ms: r.u64(),
+            memory: Some(r.u64()).filter(|m| *m != u64::MAX),
+            restarts: r.u32(),
+            ended: r.flag().then(|| Ended::parse(r)),
+            fault: r.flag().then(|| Fault::parse(r)),
+        }
     }
 }
 
@@ -375,17 +359,20 @@ impl<'a> Refusal<'a> {
         }
     }
 
-    fn parse(r: &mut Reader<'a>) -> Option<Self> {
-        Some(match r.u8()? {
+    #[inline(never)]
+    fn parse(r: &mut Reader<'a>) -> Self {
+        let number = r.u8();
+        r.check(number < 16);
+        match number {
             0 => Refusal::BadMessage,
             1 => Refusal::NotFound,
             2 => Refusal::Exists,
             3 => Refusal::CgroupExists,
             4 => Refusal::SlotHeld {
-                slot: r.u8()?,
-                by: r.bytes()?,
+                slot: r.u8(),
+                by: r.bytes(),
             },
-            5 => Refusal::SlotEmpty { slot: r.u8()? },
+            5 => Refusal::SlotEmpty { slot: r.u8() },
             6 => Refusal::TableFull,
             7 => Refusal::OutsideOnly,
             8 => Refusal::InsideOnly,
@@ -393,11 +380,10 @@ impl<'a> Refusal<'a> {
             10 => Refusal::NotRunning,
             11 => Refusal::NotALine,
             12 => Refusal::GoingDown,
-            13 => Refusal::Fault(Fault::parse(r)?),
+            13 => Refusal::Fault(Fault::parse(r)),
             14 => Refusal::Gone,
-            15 => Refusal::Busy,
-            _ => return None,
-        })
+            _ => Refusal::Busy,
+        }
     }
 }
 
@@ -435,19 +421,17 @@ impl<'a> Reply<'a> {
     /// Reads a reply; `None` for anything else, rest included.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut r = Reader::new(bytes);
-        if r.u8()? != VERSION {
-            return None;
-        }
-        let reply = match r.u8()? {
+        let (version, number) = (r.u8(), r.u8());
+        let reply = match number {
             0 => Reply::Done,
-            1 => Reply::Started { pid: r.u32()? },
-            2 => Reply::Ended(Ended::parse(&mut r)?),
-            3 => Reply::Unit(Unit::parse(&mut r)?),
-            4 => Reply::Bytes(r.bytes()?),
-            5 => Reply::Refused(Refusal::parse(&mut r)?),
+            1 => Reply::Started { pid: r.u32() },
+            2 => Reply::Ended(Ended::parse(&mut r)),
+            3 => Reply::Unit(Unit::parse(&mut r)),
+            4 => Reply::Bytes(r.bytes()),
+            5 => Reply::Refused(Refusal::parse(&mut r)),
             _ => return None,
         };
-        r.is_empty().then_some(reply)
+        (version == VERSION && r.is_whole()).then_some(reply)
     }
 }
 

@@ -82,63 +82,95 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Reads back what a [`Writer`] wrote.
+/// Reads back what a [`Writer`] wrote. What is missing reads as nothing and is
+/// remembered, so a message is read in one go and judged by [`Reader::is_whole`].
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    good: bool,
 }
 
 impl<'a> Reader<'a> {
     /// Starts at the slice's first byte.
     pub fn new(rest: &'a [u8]) -> Self {
-        Reader { rest }
+        Reader { rest, good: true }
     }
 
     /// The next `len` bytes.
-    pub fn raw(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (head, tail) = self.rest.split_at_checked(len)?;
-        self.rest = tail;
-        Some(head)
+    #[inline(never)]
+    pub fn raw(&mut self, len: usize) -> &'a [u8] {
+        match self.rest.split_at_checked(len) {
+            Some((head, tail)) => {
+                self.rest = tail;
+                head
+            }
+            None => {
+                self.good = false;
+                b""
+            }
+        }
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.raw(N)?.try_into().ok()
+    /// The next `len` bytes as a number.
+    #[inline(never)]
+    fn number(&mut self, len: usize) -> u64 {
+        let bytes = self.raw(len).iter().rev();
+        bytes.fold(0, |sum, b| sum << 8 | u64::from(*b))
     }
 
     /// One byte.
-    pub fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_le_bytes)
+    pub fn u8(&mut self) -> u8 {
+        self.number(1) as u8
     }
 
     /// Two bytes.
-    pub fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
+    pub fn u16(&mut self) -> u16 {
+        self.number(2) as u16
     }
 
     /// Four bytes.
-    pub fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
+    pub fn u32(&mut self) -> u32 {
+        self.number(4) as u32
     }
 
     /// Eight bytes.
-    pub fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
+    pub fn u64(&mut self) -> u64 {
+        self.number(8)
+    }
+
+    /// One byte that is 0 or 1.
+    pub fn flag(&mut self) -> bool {
+        let byte = self.u8();
+        self.check(byte < 2);
+        byte == 1
     }
 
     /// A byte string behind its length.
-    pub fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = self.u16()?;
+    #[inline(never)]
+    pub fn bytes(&mut self) -> &'a [u8] {
+        let len = self.u16();
         self.raw(usize::from(len))
     }
 
-    /// What has not been read yet.
-    pub fn rest(&self) -> &'a [u8] {
-        self.rest
+    /// What was read must be so.
+    pub fn check(&mut self, good: bool) {
+        self.good &= good;
     }
 
-    /// Whether everything has been read.
-    pub fn is_empty(&self) -> bool {
-        self.rest.is_empty()
+    /// The same for what was made of it.
+    pub fn some<T>(&mut self, made: Option<T>, or: T) -> T {
+        self.check(made.is_some());
+        made.unwrap_or(or)
+    }
+
+    /// Whether all that was asked for was there.
+    pub fn is_good(&self) -> bool {
+        self.good
+    }
+
+    /// Whether it was, and nothing is left.
+    pub fn is_whole(&self) -> bool {
+        self.good && self.rest.is_empty()
     }
 }
 
@@ -157,13 +189,14 @@ mod tests {
         w.bytes(b"pouch");
         let bytes = w.finish().unwrap();
         let mut r = Reader::new(bytes);
-        assert_eq!(r.u8(), Some(7));
-        assert_eq!(r.u16(), Some(0x1234));
-        assert_eq!(r.u32(), Some(0xdead_beef));
-        assert_eq!(r.u64(), Some(u64::MAX));
-        assert_eq!(r.bytes(), Some(&b"pouch"[..]));
-        assert!(r.is_empty());
-        assert_eq!(r.u8(), None);
+        assert_eq!(r.u8(), 7);
+        assert_eq!(r.u16(), 0x1234);
+        assert_eq!(r.u32(), 0xdead_beef);
+        assert_eq!(r.u64(), u64::MAX);
+        assert_eq!(r.bytes(), b"pouch");
+        assert!(r.is_whole());
+        assert_eq!(r.u8(), 0);
+        assert!(!r.is_good());
     }
 
     #[test]
@@ -176,8 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn a_length_past_the_end_is_none() {
+    fn a_length_past_the_end_is_told() {
         let mut r = Reader::new(&[5, 0, b'a']);
-        assert_eq!(r.bytes(), None);
+        assert_eq!(r.bytes(), b"");
+        assert!(!r.is_good());
     }
 }

@@ -227,17 +227,18 @@ pub enum Report<'a> {
 pub fn read_report<'b>(pipe: impl AsFd, room: &'b mut [u8; OBJECT_MAX + 8]) -> Report<'b> {
     match rustix::io::read(pipe, &mut room[..]) {
         Ok(0) => Report::Execed,
-        Ok(n) => match room
-            .get(..n)
-            .and_then(|b| Fault::parse(&mut Reader::new(b)))
-        {
-            Some(fault) => Report::Fault(fault),
-            None => Report::Fault(Fault {
-                step: Step::Launch,
-                errno: 71,
-                object: b"",
-            }),
-        },
+        Ok(n) => {
+            let mut r = Reader::new(room.get(..n).unwrap_or_default());
+            let fault = Fault::parse(&mut r);
+            Report::Fault(match r.is_good() {
+                true => fault,
+                false => Fault {
+                    step: Step::Launch,
+                    errno: 71,
+                    object: b"",
+                },
+            })
+        }
         Err(Errno::AGAIN | Errno::INTR) => Report::Pending,
         Err(e) => Report::Fault(Fault {
             step: Step::Launch,
