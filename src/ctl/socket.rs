@@ -61,6 +61,8 @@ impl Socket {
         loop {
             match sys::socket::send(lend(&self.0), packet, terminal) {
                 Err(Errno::INTR) => {}
+                // Nobody reads any more: what was answered before may still be there.
+                Err(Errno::PIPE) => return Ok(()),
                 sent => return sent.map_err(Lost::Kernel),
             }
         }
@@ -76,8 +78,8 @@ impl Socket {
                 Ok(got) if got.len == 0 => return Err(Lost::Closed),
                 Ok(got) if got.cut => return Err(Lost::Garbled),
                 Ok(got) => break got.len,
-                Err(Errno::INTR) => {}
-                Err(Errno::CONNRESET) => return Err(Lost::Closed),
+                // A peer that answered without reading resets, once; its answer stands behind that.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(error) => return Err(Lost::Kernel(error)),
             }
         };

@@ -226,6 +226,7 @@ fn say(what: &str, object: &CStr, e: Errno) {
     let mut text = Words::new("<27>pouch: ");
     text.add(what).add(" ").plain(object.to_bytes());
     text.reason_of(e);
+    text.add("\n");
     write_file(c"/dev/kmsg", text.as_str().as_bytes());
 }
 

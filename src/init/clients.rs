@@ -108,10 +108,10 @@ impl Init {
     /// It hung up. What lives with it is told by its pidfd; what it waited for goes on without it.
     #[inline(never)]
     pub(super) fn client_gone(&mut self, id: ClientId) {
-        let waits = self.t.client(id).map(|c| c.waits);
+        let gone = self.t.client(id).map(|c| (c.waits, c.pid as u32));
         vacate(&mut self.t.clients, id);
-        if let Some(Waits::Ended(unit) | Waits::Started(unit)) = waits
-            && self.t.unit(unit).is_some_and(|u| u.ppid != 1)
+        if let Some((Waits::Ended(unit) | Waits::Started(unit), pid)) = gone
+            && self.t.unit(unit).is_some_and(|u| u.ppid == pid)
         {
             self.owner_gone(unit);
         }
@@ -166,10 +166,11 @@ impl Init {
         let reply = Reply::Started {
             pid: record.pid as u32,
         };
-        let stays = record.ppid != 1;
+        let owner = record.ppid;
         while let Some(id) = self.waiting(0, &|w| w == Waits::Started(unit)) {
             match self.t.client_mut(id) {
-                Some(client) if stays => {
+                // Whoever it lives with stays; who only had it started again does not.
+                Some(client) if client.pid as u32 == owner => {
                     client.waits = Waits::Ended(unit);
                     reply_on(&client.fd, &reply);
                 }

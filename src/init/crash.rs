@@ -123,6 +123,7 @@ fn crashed(what: &str) -> ! {
         true => "rebooting",
         false => "re-executing",
     });
+    text.add("\n");
     files::write_file(c"/dev/kmsg", text.as_str().as_bytes());
     if !too_many {
         reexecute(crashes, first);

@@ -18,6 +18,9 @@ use crate::sys::{Errno, file, lend, socket};
 impl Init {
     /// Makes its process, or notes why that cannot be.
     pub(super) fn unit_launch(&mut self, id: UnitId) {
+        // The idle line of its slot shows it from now on, as it did before it was started again.
+        let slot = self.t.unit(id).and_then(|u| u.slot);
+        self.slot_take(id, slot);
         if self.t.definitions_wait {
             return; // the modules first: whoever ends that wait launches it
         }

@@ -40,6 +40,8 @@ impl Log for Kmsg {
             Level::Debug | Level::Trace => "<31>pouch: ",
         });
         let _ = fmt::write(&mut line, *record.args());
+        // Without its end the kernel keeps a record open for more.
+        let _ = line.write_str("\n");
         // Opened each time: records are rare, and no descriptor is to be kept over re-execution.
         files::write_file(c"/dev/kmsg", line.0.as_str().as_bytes());
     }

@@ -12,7 +12,7 @@ use crate::format::name;
 use crate::format::spec::{Spec, flags};
 use crate::policy::shutdown;
 use crate::policy::unit::{Event, State};
-use crate::sys::{Errno, file, lend, time};
+use crate::sys::{Errno, device, file, lend, time};
 
 /// Major numbers of Unix98 pseudo-terminal slaves.
 const PTS_MAJORS: core::ops::RangeInclusive<u32> = 136..=143;
@@ -247,11 +247,12 @@ impl Init {
     }
 
     fn session_of(&self, terminal: &OwnedFd) -> Option<Session> {
-        let rdev = rustix::fs::fstat(lend(terminal)).ok()?.st_rdev;
-        if !PTS_MAJORS.contains(&rustix::fs::major(rdev)) {
+        // What stands behind /dev/tty, too.
+        let (major, minor) = device::real_terminal(terminal).ok()?;
+        if !PTS_MAJORS.contains(&major) {
             return None;
         }
-        let number = Some(rustix::fs::minor(rdev));
+        let number = Some(minor);
         (0..SESSIONS as Session).find(|id| {
             self.t
                 .session(*id)

@@ -18,8 +18,8 @@ use crate::policy::unit::Unit;
 
 /// The most containers at once.
 pub(super) const UNITS: usize = 64;
-/// The most commands that are connected at once.
-pub(super) const CLIENTS: usize = 32;
+/// The most commands that are connected at once: one that each container may live with, and those of people.
+pub(super) const CLIENTS: usize = UNITS + 32;
 /// Bytes that PID 1 itself has to say to a line and that the line has not taken yet.
 pub(super) const NOTICE: usize = 2048;
 /// Keys typed that a session has not taken yet.

@@ -135,7 +135,7 @@ impl Init {
 
     /// The slot is the container's until it ended for good.
     #[inline(never)]
-    fn slot_take(&mut self, id: UnitId, slot: Option<u8>) {
+    pub(super) fn slot_take(&mut self, id: UnitId, slot: Option<u8>) {
         if let Some(record) = self.t.unit_mut(id) {
             record.slot = slot;
         }
@@ -221,7 +221,12 @@ impl Init {
         if let Some(pidfd) = &record.pidfd {
             let _ = pidfd_send_signal(lend(pidfd), Signal::KILL);
         }
+        let never_was = record.pid == 0;
         self.cgroup_ready(id);
+        if never_was {
+            // Nothing will be reaped: its launch still waited.
+            self.unit_event(id, Event::NotLaunched);
+        }
     }
 
     /// cgroup.events changed (or it is asked for): is it empty?
@@ -311,7 +316,10 @@ impl Init {
     /// It stands still, for good or until its back-off is over.
     fn unit_settle(&mut self, id: UnitId) {
         match self.t.unit(id).map(|u| u.life.state()) {
-            Some(State::Ended) => self.slot_free(id),
+            Some(State::Ended) => {
+                self.unit_leave(id);
+                self.slot_free(id);
+            }
             Some(State::Waiting { until }) => {
                 let wait = until.saturating_sub(time::now_ms());
                 if let Some(record) = self.t.unit(id) {
@@ -330,8 +338,20 @@ impl Init {
         self.ending_check();
     }
 
+    /// Lines may show one that waited to be started again: they return now, if they have not yet.
+    #[inline(never)]
+    fn unit_leave(&mut self, id: UnitId) {
+        if let Some(session) = self.t.unit_session(id)
+            && let Some(record) = self.t.session(session)
+        {
+            let epitaph = record.epitaph.clone();
+            self.session_end(session, &epitaph);
+        }
+    }
+
     /// It is no more.
     fn unit_forget(&mut self, id: UnitId) {
+        self.unit_leave(id);
         self.slot_free(id);
         self.tell_forgotten(id);
         let session = self.t.unit_session(id);
@@ -486,11 +506,14 @@ fn hears_term(pid: i32) -> bool {
     const TERM_BIT: usize = 15 - 1;
     let mut room = [0u8; 2048];
     let status = files::read_proc(pid, "/status", &mut room);
-    let caught = files::line_of(status, b"SigCgt:").unwrap_or_default();
-    // Sixteen hexadecimal digits, the lowest signals last: TERM's bit is in the fourth from the end.
-    let digits = caught.trim_ascii();
-    let digit = digits.get(digits.len().wrapping_sub(TERM_BIT / 4 + 1));
-    digit
-        .and_then(|d| (*d as char).to_digit(16))
-        .is_some_and(|d| d & (1 << (TERM_BIT % 4)) != 0)
+    // One that blocks it takes it by signalfd or sigwait.
+    [&b"SigCgt:"[..], b"SigBlk:"].iter().any(|key| {
+        let set = files::line_of(status, key).unwrap_or_default();
+        // Sixteen hexadecimal digits, the lowest signals last: TERM's bit is in the fourth from the end.
+        let digits = set.trim_ascii();
+        let digit = digits.get(digits.len().wrapping_sub(TERM_BIT / 4 + 1));
+        digit
+            .and_then(|d| (*d as char).to_digit(16))
+            .is_some_and(|d| d & (1 << (TERM_BIT % 4)) != 0)
+    })
 }

@@ -244,13 +244,14 @@ impl Unit {
                     matches!(s, State::Starting { .. } | State::Stopping { .. })
                 })
             }
-            Event::NotLaunched => {
-                self.failed = true;
-                match self.state {
-                    State::Starting { .. } => self.clean(),
-                    _ => None,
+            // Also of one that was told to end before its launch came.
+            Event::NotLaunched => match self.state {
+                State::Starting { .. } | State::Killing { reaped: false, .. } => {
+                    self.failed = true;
+                    self.clean()
                 }
-            }
+                _ => None,
+            },
             Event::InitEnded(ended) => self.init_ended(now, ended),
             Event::Emptied => match self.state {
                 State::Killing { reaped: true, .. } => self.clean(),

@@ -217,3 +217,28 @@ pub fn a_container_out_of_its_table_is_refused(board: &mut BoardBed) -> Result<(
     assert_eq!(serial.run_within(deadline::HEAVY, all)?, "64\nPouch containers:");
     Ok(())
 }
+
+pub fn a_restart_keeps_one_with_its_command(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    serial.type_line("pouch_start at1 &")?.expect("Pouch: at1 starting\n")?;
+    serial.send(b"\r")?.prompt()?;
+    assert_eq!(serial.run("pouch restart at1")?, "Pouch: at1 starting");
+    assert!(serial.run("pouch list")?.contains("1. at1 : started"));
+    assert!(serial.run("pouch destroy at1")?.contains("Pouch: at1 destroyed"));
+    Ok(())
+}
+
+pub fn a_line_on_one_that_waits_returns_when_it_is_destroyed(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    serial.run("pouch start r1 --restart always -- /bin/false")?;
+    serial.run("until grep -q 'RESTARTS: [5-9]' /run/pouch/cont_r1; do :; done")?;
+    serial.type_line("(sleep 2; pouch destroy r1) & pouch attach r1")?.expect("tty1 connected\n")?;
+    serial.expect("Console connected\n")?.send(b"\r")?.prompt()?;
+    // One that takes TERM from a descriptor hears it.
+    serial.run("pouch start nest --privileged -- /init; until pouch logs nest | grep -q '# '; do :; done")?;
+    serial.run("pouch stop nest")?;
+    assert_eq!(serial.run("pouch logs nest | grep -c 'the board reboots now'")?, "1");
+    assert_eq!(serial.run("pouch destroy nest")?, "Pouch: nest destroyed");
+    assert_eq!(serial.run("pouch list")?, "Pouch containers:");
+    Ok(())
+}
