@@ -68,14 +68,15 @@ const WORD_VERBS: [Verb; 21] = [
 ];
 
 /// Names of the links to the binary, and what they call.
-const LINKS: &str = "pouch_start pouch_attach pouch_destroy connect disconnect poweroff reboot \
+const LINKS: &str = "pouch_start pouch_attach pouch_destroy connect disconnect info poweroff reboot \
     halt init telinit";
-const LINK_VERBS: [Verb; 10] = [
+const LINK_VERBS: [Verb; 11] = [
     Verb::StartHere,
     Verb::Attach,
     Verb::Destroy,
     Verb::Connect,
     Verb::Disconnect,
+    Verb::Info,
     Verb::PowerOff,
     Verb::Reboot,
     Verb::Halt,
