@@ -12,7 +12,7 @@ use super::{Init, cgroup, files, shells};
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::spec::{Spec, TTY_AUTO, TTY_NONE};
 use crate::jail::{self, Plan, Report, Stdio};
-use crate::policy::unit::Event;
+use crate::policy::unit::{Event, State};
 use crate::sys::{Errno, file, lend, socket};
 
 impl Init {
@@ -74,6 +74,9 @@ impl Init {
         let (pid, pidfd) = self.unit_clone(id, &writing, output.as_ref())?;
         if let Some(record) = self.t.unit_mut(id) {
             record.pid = pid;
+            // True until the child says otherwise: one that is killed on its way says nothing.
+            let silent = unable(Step::Launch, Errno::SRCH, record.name.as_bytes());
+            record.fault = Some(Kept::of(silent));
             files::keep(&mut record.pidfd, pidfd);
         }
         Ok(())
@@ -173,7 +176,9 @@ impl Init {
             // It is bound and listening by now: the child did that before execve.
             let _ = watch(&self.epoll, listener, Token::Listener, id);
         }
-        self.tell_started(id);
+        if matches!(record.life.state(), State::Running { .. }) {
+            self.tell_started(id);
+        }
     }
 }
 
@@ -195,9 +200,16 @@ pub(super) fn report_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 #[inline(never)]
 pub(super) fn heard(report: &mut Option<OwnedFd>, fault: &mut Option<Kept>) -> Option<bool> {
     let mut room = [0; OBJECT_MAX + 8];
-    let execed = match jail::read_report(report.as_ref()?, &mut room) {
-        Report::Pending => return None,
-        Report::Execed => true,
+    let mut said = jail::read_report(report.as_ref()?, &mut room);
+    if let Report::Entered = said {
+        *fault = None;
+        room = [0; OBJECT_MAX + 8];
+        said = jail::read_report(report.as_ref()?, &mut room);
+    }
+    let execed = match said {
+        Report::Pending | Report::Entered => return None,
+        // A pipe that closed before execve was near: the child was killed.
+        Report::Execed => fault.is_none(),
         Report::Fault(why) => {
             *fault = Some(Kept::of(why));
             false

@@ -210,6 +210,8 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     signal::reset();
     signal::unblock();
+    // All but execve is done. A child that is killed before this said nothing at all.
+    let _ = rustix::io::write(plan.report, &[ENTERED]);
     now.end(program::become_it(spec, plan.term, now))
 }
 
@@ -219,16 +221,27 @@ pub enum Report<'a> {
     Fault(Fault<'a>),
     /// It is still on its way.
     Pending,
+    /// Only execve is left.
+    Entered,
     /// The pipe closed without a word: the program runs.
     Execed,
 }
+
+/// What the child says just before execve: no step has this number.
+const ENTERED: u8 = 0xff;
 
 /// Reads the pipe of a launch, which must be non-blocking.
 pub fn read_report<'b>(pipe: impl AsFd, room: &'b mut [u8; OBJECT_MAX + 8]) -> Report<'b> {
     match rustix::io::read(pipe, &mut room[..]) {
         Ok(0) => Report::Execed,
         Ok(n) => {
-            let mut r = Reader::new(room.get(..n).unwrap_or_default());
+            let said = room.get(..n).unwrap_or_default();
+            let said = match said.split_first() {
+                Some((&ENTERED, [])) => return Report::Entered,
+                Some((&ENTERED, rest)) => rest,
+                _ => said,
+            };
+            let mut r = Reader::new(said);
             let fault = Fault::parse(&mut r);
             Report::Fault(match r.is_good() {
                 true => fault,

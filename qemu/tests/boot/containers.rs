@@ -22,7 +22,7 @@ pub fn pouch_start_in_the_background_lives_with_its_command(board: &mut BoardBed
 pub fn the_end_of_the_shell_that_started_it_ends_it(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
     // The command itself ignores what the shell's end does to it; PID 1 watches the shell too.
-    serial.run("sh -c 'trap \"\" HUP; setsid pouch_start orphaned </dev/null & sleep 1000' & ")?;
+    serial.run("sh -c 'trap \"\" HUP; setsid pouch_start orphaned </dev/null >/dev/null & sleep 1000' & ")?;
     serial.run("until grep -qs started /run/pouch/cont_orphaned; do :; done")?;
     serial.run("kill $!")?;
     // The shell may tell of its own jobs behind the answer.
@@ -240,5 +240,16 @@ pub fn a_line_on_one_that_waits_returns_when_it_is_destroyed(board: &mut BoardBe
     assert_eq!(serial.run("pouch logs nest | grep -c 'the board reboots now'")?, "1");
     assert_eq!(serial.run("pouch destroy nest")?, "Pouch: nest destroyed");
     assert_eq!(serial.run("pouch list")?, "Pouch containers:");
+    Ok(())
+}
+
+pub fn one_that_is_killed_before_its_command_runs_has_not_started(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    // The kernel's own words about it come between.
+    let (words, status) =
+        serial.run_status("pouch start small --memory.max 64K 2>/tmp/why; s=$?; cat /tmp/why; (exit $s)")?;
+    assert!(words.contains("Pouch: small: unable to launch small: No such process"), "{words}");
+    assert_eq!(status, 1);
+    assert_eq!(serial.run("rm /tmp/why; pouch list; ls /sys/fs/cgroup/pouch | grep small")?, "Pouch containers:");
     Ok(())
 }

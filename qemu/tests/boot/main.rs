@@ -52,6 +52,7 @@ fn boots() -> Vec<Boot> {
                 containers::a_container_on_the_hosts_root_does_not_see_the_way_to_pid_1,
                 containers::a_failed_start_leaves_nothing_behind,
                 containers::stop_kill_and_logs_do_as_they_say,
+                containers::one_that_is_killed_before_its_command_runs_has_not_started,
                 containers::a_restart_keeps_one_with_its_command,
                 containers::a_line_on_one_that_waits_returns_when_it_is_destroyed,
                 host::ten_thousand_orphans_leave_no_zombie,
