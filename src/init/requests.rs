@@ -211,7 +211,6 @@ impl Init {
         let Some(line) = handed.and_then(|fd| self.line_of(&fd)) else {
             return self.refuse(id, Refusal::NotALine);
         };
-        self.done(id);
         self.line_connect(line, session, watch);
         let over = self.t.unit(unit).is_some_and(|u| u.life.is_over());
         if over {
@@ -223,6 +222,8 @@ impl Init {
             }
             self.line_disconnect(line);
         }
+        // Only now: the prompt that follows the command belongs behind the move.
+        self.done(id);
     }
 
     fn ask_disconnect(&mut self, id: ClientId, unit: UnitId, handed: Option<OwnedFd>) {
@@ -232,12 +233,13 @@ impl Init {
             .and_then(|fd| self.line_of(&fd))
             .or_else(|| self.t.board.mover(session?));
         let line = line.filter(|l| self.t.shows(*l) == session);
-        self.done(id);
         if let (Some(line), Some(session)) = (line, session) {
             self.session_drain(session);
             self.session_shown(session);
             self.line_disconnect(line);
         }
+        // As for connect: the prompt is for when one comes back.
+        self.done(id);
     }
 
     /// The line on which somebody typed into the session whose terminal this is.
