@@ -56,12 +56,12 @@ impl Init {
                 Word::ShellNone => self.t.config.shell.clear(),
                 Word::Log(level) => log::set_max_level(level),
                 Word::Rescue => self.t.config.rescue = true,
-                Word::OnCrash(what) => self.t.config.on_crash = what,
                 Word::CrashLimit(n) => {
                     self.t.config.crash_limit = n;
                     super::crash::allow(n);
                 }
                 Word::Container(_)
+                | Word::OnCrash(_)
                 | Word::Bridge { .. }
                 | Word::Watchdog { .. }
                 | Word::Root { .. } => {}
@@ -110,9 +110,12 @@ impl Init {
                     }
                     Err(bad) => words.plain(bad.word).add(": ").reason(bad.reason),
                 },
-                Some(Ok(Word::Bridge { .. } | Word::Watchdog { .. } | Word::Root { .. })) => {
-                    words.add("not in this version of pouch")
-                }
+                Some(Ok(
+                    Word::Bridge { .. }
+                    | Word::Watchdog { .. }
+                    | Word::Root { .. }
+                    | Word::OnCrash(cmdline::OnCrash::Reboot | cmdline::OnCrash::Halt),
+                )) => words.add("not in this version of pouch"),
                 _ => continue,
             };
             match pass {

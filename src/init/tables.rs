@@ -210,7 +210,6 @@ pub(super) struct Config {
     pub(super) shell: String<PATH>,
     pub(super) rescue: bool,
     pub(super) crash_limit: u32,
-    pub(super) on_crash: crate::format::cmdline::OnCrash,
     /// The size of the terminal at the system console, where the kernel line says it.
     pub(super) size: Option<rustix::termios::Winsize>,
     /// Whether PID 1 is that of a PID namespace.
@@ -256,7 +255,6 @@ impl Tables {
                 shell: String::new(),
                 rescue: false,
                 crash_limit: super::crash::LIMIT,
-                on_crash: crate::format::cmdline::OnCrash::Reexec,
                 size: None,
                 nested: false,
                 cgroups: false,
