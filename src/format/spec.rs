@@ -52,6 +52,34 @@ pub enum Tag {
     Restart = 15,
     /// Grace at stop in milliseconds: a u32.
     StopTimeout = 16,
+    /// Its address in its bridge: four bytes in the network's order, then the prefix's bits.
+    Address = 17,
+    /// The default route's gateway: four bytes in the network's order.
+    Gateway = 18,
+    /// The MTU of its interface: a u32.
+    Mtu = 19,
+    /// The bridge its interface's host end is a port of.
+    Bridge = 20,
+    /// A published port: the host's as u16, the container's as u16, the protocol (6 or 17); repeated.
+    Publish = 21,
+    /// A device node's path and what is allowed (of `rwm`), each ending in NUL; repeated.
+    Device = 22,
+    /// The name of a container that must be ready before this one starts; repeated.
+    After = 23,
+    /// The descriptor on which it writes a newline when it is ready: a u32.
+    Ready = 24,
+    /// The command that says whether it is well, for its own /bin/sh.
+    Health = 25,
+    /// The health command's interval and time limit in milliseconds, and its retries: three u32.
+    HealthTimes = 26,
+    /// The folder that keeps what it writes.
+    Persist = 27,
+    /// A resource limit: RLIMIT_* as a byte, soft and hard as u64; repeated.
+    Rlimit = 28,
+    /// The user, and behind a colon the group, by names of its own passwd and group files.
+    UserName = 29,
+    /// How the list of capabilities was read: 0 not at all, 1 as those taken away, 2 as those kept.
+    Reading = 30,
 }
 
 impl Tag {
@@ -68,7 +96,7 @@ impl Tag {
 }
 
 /// Every tag by its number: how many strings its record holds, or its length.
-const TAGS: [(Tag, u8, u8); 16] = [
+const TAGS: [(Tag, u8, u8); 30] = [
     (Tag::Name, 1, 0),
     (Tag::Root, 1, 0),
     (Tag::Image, 1, 0),
@@ -85,11 +113,31 @@ const TAGS: [(Tag, u8, u8); 16] = [
     (Tag::Cgroup, 2, 0),
     (Tag::Restart, 0, 5),
     (Tag::StopTimeout, 0, 4),
+    (Tag::Address, 0, 5),
+    (Tag::Gateway, 0, 4),
+    (Tag::Mtu, 0, 4),
+    (Tag::Bridge, 1, 0),
+    (Tag::Publish, 0, 5),
+    (Tag::Device, 2, 0),
+    (Tag::After, 1, 0),
+    (Tag::Ready, 0, 4),
+    (Tag::Health, 1, 0),
+    (Tag::HealthTimes, 0, 12),
+    (Tag::Persist, 1, 0),
+    (Tag::Rlimit, 0, 17),
+    (Tag::UserName, 1, 0),
+    (Tag::Reading, 0, 1),
 ];
 
 /// Those that may stand in a spec more than once, a bit each.
-const REPEATS: u32 =
-    1 << Tag::Arg as u8 | 1 << Tag::Env as u8 | 1 << Tag::Mount as u8 | 1 << Tag::Cgroup as u8;
+const REPEATS: u32 = 1 << Tag::Arg as u8
+    | 1 << Tag::Env as u8
+    | 1 << Tag::Mount as u8
+    | 1 << Tag::Cgroup as u8
+    | 1 << Tag::Publish as u8
+    | 1 << Tag::Device as u8
+    | 1 << Tag::After as u8
+    | 1 << Tag::Rlimit as u8;
 
 /// `--tty auto`: the first free of tty1, tty2, tty3, tty0, else a session without slot.
 pub const TTY_AUTO: u8 = 0xff;
@@ -110,6 +158,14 @@ pub mod flags {
     pub const NO_SECCOMP: u32 = 1 << 4;
     /// It shares the host's network.
     pub const HOST_NET: u32 = 1 << 5;
+    /// It has a user namespace of its own.
+    pub const USERNS: u32 = 1 << 6;
+    /// A reaper of pouch's is its PID 1.
+    pub const INIT: u32 = 1 << 7;
+    /// It is removed when it ends, and ends with the command that started it (`pouch run`).
+    pub const RUN: u32 = 1 << 8;
+    /// Its environment is what was given and nothing else (container.json).
+    pub const BARE_ENV: u32 = 1 << 9;
 }
 
 /// When an ended container is started again.
