@@ -1,0 +1,91 @@
+//! What is fuzzed, and what must hold for any bytes
+//!
+//! Each target feeds one parser that meets the outside. Not to panic is the least; what a parser accepts must also
+//! survive its way back. Used by the fuzzer and by the replay of the stored corpus in every test run.
+
+use pouch::format::message::{Reply, Request};
+use pouch::format::spec::{Spec, SpecBuf, Tag};
+use pouch::format::text::{Text, cut};
+use pouch::format::{cmdline, options, unit};
+
+/// Name and function; the corpus of one lies in qemu/tests/corpus/NAME.
+pub const TARGETS: &[(&str, fn(&[u8]))] =
+    &[("words", words), ("options", an_option), ("spec", spec), ("request", request), ("reply", reply)];
+
+/// The kernel command line, and the definitions in it.
+fn words(line: &[u8]) {
+    let mut spec = SpecBuf::new();
+    for raw in cmdline::words(line) {
+        if let Some(Ok(cmdline::Word::Container(definition))) = cmdline::word(raw)
+            && cmdline::container(definition, &mut spec).is_ok()
+        {
+            assert!(Spec::parse(spec.as_bytes()).is_ok(), "an accepted definition is a spec");
+        }
+    }
+}
+
+/// KEY=VALUE lines, applied one after another.
+fn an_option(lines: &[u8]) {
+    let mut spec = SpecBuf::new();
+    assert!(spec.push_str(Tag::Name, b"c1").is_ok());
+    for line in lines.split(|b| *b == b'\n') {
+        let (key, value) = cut(line, b'=');
+        let _ = options::apply(&mut spec, key, value);
+        let mut rest = 0;
+        for record in spec.view().records() {
+            rest += record.bytes.len() + 3;
+        }
+        assert_eq!(rest, spec.as_bytes().len(), "what options leave is whole records");
+    }
+}
+
+/// A spec as a client sends it.
+fn spec(bytes: &[u8]) {
+    let Ok(spec) = Spec::parse(bytes) else {
+        return;
+    };
+    let (mut strings, mut length) = (0, 0);
+    for record in spec.records() {
+        strings += spec.all(record.tag).count();
+        length += record.bytes.len() + 3;
+    }
+    assert_eq!(length, bytes.len());
+    for mount in spec.mounts() {
+        strings += mount.source.count_bytes();
+    }
+    strings += spec.cgroup().count();
+    let _ = (spec.tty(), spec.flags(), spec.namespaces(), spec.capabilities(), spec.user());
+    let _ = (spec.stop_timeout(), spec.restart(), strings);
+    let mut kept = SpecBuf::new();
+    kept.keep(spec);
+    assert_eq!(kept.as_bytes(), bytes, "what is kept is what came");
+}
+
+/// A packet to PID 1.
+fn request(packet: &[u8]) {
+    let mut room = [0; 16 * 1024];
+    if let Some(request) = Request::parse(packet) {
+        assert_eq!(request.emit(&mut room), Some(packet), "emit is parse's inverse");
+    }
+}
+
+/// A packet of PID 1's, and how a container's record is shown.
+fn reply(packet: &[u8]) {
+    let mut room = [0; 16 * 1024];
+    let Some(reply) = Reply::parse(packet) else {
+        return;
+    };
+    let again = reply.emit(&mut room).map(<[u8]>::to_vec);
+    assert!(again.as_deref().is_some_and(|again| Reply::parse(again) == Some(reply)), "it survives the way back");
+    if let Reply::Unit(record) = reply {
+        for form in [unit::Form::Line, unit::Form::Info, unit::Form::File, unit::Form::Json] {
+            let mut text = Text::<32768>::new();
+            unit::show(&mut text, form, &record);
+            let shown = text.as_bytes();
+            assert!(shown.iter().all(|b| !b.is_ascii_control() || *b == b'\n'), "no byte of it steers a terminal");
+            if form == unit::Form::Json && !text.is_cut() {
+                assert!(std::str::from_utf8(shown).is_ok(), "JSON is UTF-8");
+            }
+        }
+    }
+}
