@@ -7,7 +7,7 @@
 use crate::format::message::{Power, Request};
 use crate::format::options::{self, Arity};
 use crate::format::reason::Reason;
-use crate::format::spec::{Spec, SpecBuf, Tag};
+use crate::format::spec::{Spec, SpecBuf, Tag, flags};
 use crate::format::text::{behind, cut, pick};
 use crate::format::{name, signal};
 use core::ffi::CStr;
@@ -31,6 +31,10 @@ pub enum Verb {
     List,
     Info,
     Logs,
+    Run,
+    Exec,
+    Cgroup,
+    Stats,
     PowerOff,
     Reboot,
     Halt,
@@ -42,8 +46,8 @@ pub enum Verb {
 
 /// Words behind `pouch`, and what they call, in the same order.
 const WORDS: &str = "start connect attach disconnect destroy distroy stop restart kill freeze thaw \
-    list info logs poweroff reboot halt help --help version --version";
-const WORD_VERBS: [Verb; 21] = [
+    list info logs run exec cgroup stats poweroff reboot halt help --help version --version";
+const WORD_VERBS: [Verb; 25] = [
     Verb::Start,
     Verb::Connect,
     Verb::Attach,
@@ -58,6 +62,10 @@ const WORD_VERBS: [Verb; 21] = [
     Verb::List,
     Verb::Info,
     Verb::Logs,
+    Verb::Run,
+    Verb::Exec,
+    Verb::Cgroup,
+    Verb::Stats,
     Verb::PowerOff,
     Verb::Reboot,
     Verb::Halt,
@@ -137,9 +145,11 @@ pub enum Command<'a> {
         name: &'a [u8],
         /// The folder that is to be its root, as it was typed.
         dir: Option<&'a [u8]>,
-        /// Whether it lives only as long as this command.
-        attached: bool,
+        /// Whether it lives only as long as this command, and who waits: ATTACHED, RUN or 0.
+        flags: u32,
     },
+    /// What the command does by itself: its words, not read yet.
+    Own(&'a [&'a CStr]),
     /// Ask PID 1 and show the answer.
     Ask {
         /// What is asked.
@@ -177,8 +187,11 @@ impl<'a> Call<'a> {
                 None => (base, Verb::Help, rest),
             },
         };
+        // What stands behind the container's name is a command with options of its own.
+        let most = if verb == Verb::Exec { 1 } else { rest.len() };
         let help = rest
             .iter()
+            .take(most)
             .take_while(|a| a.to_bytes() != b"--")
             .any(|a| a.to_bytes() == b"--help");
         let mut call = Call {
@@ -208,6 +221,9 @@ impl<'a> Call<'a> {
             json: false,
             more: if self.verb == Verb::Kill { SIGKILL } else { 0 },
         };
+        if matches!(self.verb, Verb::Exec | Verb::Cgroup | Verb::Stats) {
+            return Ok(Command::Own(self.rest));
+        }
         words.read(self.verb, self.rest, spec)?;
         // A missing name is empty until it is known whether the command wants one.
         let name = words.name.unwrap_or_default();
@@ -216,9 +232,13 @@ impl<'a> Call<'a> {
             return Err(Usage::Count);
         }
         match self.verb {
-            Verb::Start | Verb::StartHere => {
-                let attached = self.verb == Verb::StartHere && !words.demonize;
-                return start(name, words.dir, attached, spec);
+            Verb::Start | Verb::StartHere | Verb::Run => {
+                let flags = match self.verb {
+                    Verb::Run => flags::RUN,
+                    Verb::StartHere if !words.demonize => flags::ATTACHED,
+                    _ => 0,
+                };
+                return start(name, words.dir, flags, spec);
             }
             Verb::Init => match name {
                 b"0" => words.more = Power::PowerOff as u8,
@@ -240,8 +260,8 @@ impl<'a> Call<'a> {
 }
 
 /// The number on the wire of what each verb asks, in the order of [`Verb`].
-const NUMBERS: [u8; 20] = [
-    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 13, 13, 13, 13, 4, 4,
+const NUMBERS: [u8; 24] = [
+    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 1, 14, 14, 4, 13, 13, 13, 13, 4, 4,
 ];
 
 /// Checks a start's names and ends its spec.
@@ -249,7 +269,7 @@ const NUMBERS: [u8; 20] = [
 fn start<'a>(
     name: &'a [u8],
     dir: Option<&'a [u8]>,
-    attached: bool,
+    flags: u32,
     spec: &mut SpecBuf,
 ) -> Result<Command<'a>, Usage<'a>> {
     let bad = |reason| Usage::Bad {
@@ -268,11 +288,7 @@ fn start<'a>(
     spec.set_str(Tag::Name, name).map_err(|e| bad(e.into()))?;
     // Too many words of a command or of the environment are seen only here.
     Spec::parse(spec.as_bytes()).map_err(|e| bad(e.into()))?;
-    Ok(Command::Start {
-        name,
-        dir,
-        attached,
-    })
+    Ok(Command::Start { name, dir, flags })
 }
 
 /// Options of the commands themselves; a start takes those of its container beside them.
@@ -318,7 +334,7 @@ impl<'a> Words<'a> {
         args: &'a [&'a CStr],
         spec: &mut SpecBuf,
     ) -> Result<(), Usage<'a>> {
-        let starts = matches!(verb, Verb::Start | Verb::StartHere);
+        let starts = matches!(verb, Verb::Start | Verb::StartHere | Verb::Run);
         let (mut literal, mut command) = (false, false);
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -498,7 +514,7 @@ mod tests {
                 let start = Command::Start {
                     name: b"c1",
                     dir: Some(b"/srv/x"),
-                    attached: false,
+                    flags: 0,
                 };
                 assert_eq!(got, Ok(start), "{line}");
                 let spec = spec.view();
@@ -509,15 +525,16 @@ mod tests {
             });
         }
         for (line, wanted) in [
-            ("pouch_start c1", true),
-            ("pouch_start c1 --demonize", false),
-            ("pouch_start --daemonize c1 --tty tty0", false),
-            ("pouch start c1", false),
-            ("pouch start c1 --demonize", false),
+            ("pouch_start c1", flags::ATTACHED),
+            ("pouch_start c1 --demonize", 0),
+            ("pouch_start --daemonize c1 --tty tty0", 0),
+            ("pouch start c1", 0),
+            ("pouch start c1 --demonize", 0),
+            ("pouch run c1", flags::RUN),
         ] {
             read(line, false, |got, _| match got {
-                Ok(Command::Start { attached, dir, .. }) => {
-                    assert_eq!((attached, dir), (wanted, None), "{line}");
+                Ok(Command::Start { flags, dir, .. }) => {
+                    assert_eq!((flags, dir), (wanted, None), "{line}");
                 }
                 other => panic!("{line}: {other:?}"),
             });

@@ -12,7 +12,7 @@ use crate::format::unit::{self, Form};
 pub fn subject<'a>(command: &Command<'a>) -> &'a [u8] {
     match *command {
         Command::Start { name, .. } => name,
-        Command::Reread => b"",
+        Command::Reread | Command::Own(_) => b"",
         Command::Ask { request, .. } => request.parts().1,
     }
 }

@@ -19,6 +19,10 @@ pouch thaw NAME
 pouch list [--json]
 pouch info [NAME] [--json]
 pouch logs NAME [-f]
+pouch run NAME [DIR] [OPTIONS] [-- COMMAND [ARG...]]
+pouch exec NAME [--] COMMAND [ARG...]
+pouch cgroup NAME [FILE [VALUE[,VALUE...]]]
+pouch stats [--watch|--json|--prometheus]
 pouch poweroff
 pouch reboot
 pouch halt
@@ -40,6 +44,10 @@ pouch thaw c1
 pouch list
 pouch info c1
 pouch logs c1 -f
+pouch run c1 -- sort <list >sorted     (exit: its status, or 125 126 127)
+pouch exec c1 ps
+pouch cgroup c1 memory.max 32M     (until it ends; without FILE: all)
+pouch stats --watch     (q leaves)
 init 0
 init 6
 halt
@@ -72,7 +80,7 @@ pub fn show(out: &mut Sink<'_>, verb: Verb) {
     }
     if matches!(
         verb,
-        Verb::Start | Verb::StartHere | Verb::Init | Verb::Help | Verb::Version
+        Verb::Start | Verb::StartHere | Verb::Run | Verb::Init | Verb::Help | Verb::Version
     ) {
         put!(out, OPTIONS);
     }

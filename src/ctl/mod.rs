@@ -6,6 +6,7 @@
 
 pub mod args;
 mod exchange;
+mod exec;
 mod help;
 mod out;
 mod say;
@@ -70,6 +71,13 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         return code;
     }
     let (request, json) = match command {
+        Command::Own(words) => {
+            let done = match call.verb {
+                Verb::Exec => exec::command(words, err),
+                _ => Err(args::Usage::Count),
+            };
+            return done.unwrap_or_else(|usage| say::usage(err, usage));
+        }
         Command::Ask { request, json } => (request, json),
         Command::Start { .. } => {
             let spec = spec.as_bytes();
@@ -106,7 +114,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         name: subject(&command),
         request,
         json,
-        attached: matches!(command, Command::Start { attached: true, .. }),
+        attached: matches!(command, Command::Start { flags: 1.., .. }),
     };
     match sent.and_then(|()| exchange.show(out, err)) {
         Ok(code) => code,
@@ -117,15 +125,10 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
 /// Judges what a command needs of its caller before PID 1 is asked.
 #[inline(never)]
 fn prepare(command: &Command<'_>, spec: &mut SpecBuf, err: &mut Out) -> Result<(), u8> {
-    let Command::Start {
-        name,
-        dir,
-        attached,
-    } = *command
-    else {
+    let Command::Start { name, dir, flags } = *command else {
         return Ok(());
     };
-    if attached && start::in_foreground() {
+    if flags == flags::ATTACHED && start::in_foreground() {
         put!(
             err,
             "Pouch: {}: pouch_start without --demonize runs in the background only: end the line with & or add --demonize\n",
@@ -147,7 +150,7 @@ fn prepare(command: &Command<'_>, spec: &mut SpecBuf, err: &mut Out) -> Result<(
         return Err(say::FAILED);
     }
     // A spec without room for four more bytes was full before; PID 1 would see half of it.
-    if attached && spec.add_flags(flags::ATTACHED).is_err() {
+    if flags != 0 && spec.add_flags(flags).is_err() {
         return Err(say::lost(err, Lost::TooLong));
     }
     Ok(())

@@ -43,7 +43,8 @@ impl Out {
         (Out::to(write.as_fd()), text)
     }
 
-    fn to(fd: BorrowedFd<'static>) -> Out {
+    /// To that descriptor.
+    pub fn to(fd: BorrowedFd<'static>) -> Out {
         Out {
             fd,
             buffer: Vec::new(),

@@ -6,6 +6,7 @@
 use super::args::Usage;
 use super::socket::Lost;
 use crate::format::errno::Reason as Errno;
+use crate::format::fault::Step;
 use crate::format::message::Refusal;
 use crate::format::text::{Plain, Sink, Value, fill, line, put};
 
@@ -13,6 +14,9 @@ use crate::format::text::{Plain, Sink, Value, fill, line, put};
 pub const FAILED: u8 = 1;
 /// The exit code of a command line that is none.
 pub const USAGE: u8 = 2;
+
+/// The exit code of `run` and `exec` where it was pouch that failed.
+pub const NOT_RUN: u8 = 125;
 
 /// What is said of each refusal, by its number on the wire, a line each.
 const REFUSALS: &str = "\
@@ -49,6 +53,16 @@ pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8
     put!(err, form, first, second);
     put!(err, "\n");
     FAILED
+}
+
+/// The same of a command that was to be run here, with the exit code of a shell: 126 for one that
+/// cannot be executed, 127 for one that is not there, 125 for whatever else.
+pub fn not_run(err: &mut Sink<'_>, refusal: Refusal<'_>, name: &[u8]) -> u8 {
+    self::refusal(err, refusal, b"", name);
+    match refusal {
+        Refusal::Fault(fault) if fault.step == Step::Exec => 126 + u8::from(fault.errno == 2),
+        _ => NOT_RUN,
+    }
 }
 
 /// A command that belongs to the other side.

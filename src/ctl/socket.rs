@@ -73,16 +73,35 @@ impl Socket {
     /// # Errors
     /// There is none, or what came is none.
     pub fn receive<'b>(&self, room: &'b mut Room) -> Result<Reply<'b>, Lost> {
-        let len = loop {
+        self.receive_with(room).map(|(reply, _)| reply)
+    }
+
+    /// The same with the first two descriptors that came along.
+    ///
+    /// # Errors
+    /// There is no reply, or what came is none.
+    #[inline(never)]
+    pub fn receive_with<'b>(
+        &self,
+        room: &'b mut Room,
+    ) -> Result<(Reply<'b>, [Option<OwnedFd>; 2]), Lost> {
+        let (len, first, second) = loop {
             match sys::socket::receive(lend(&self.0), room, true) {
                 Ok(got) if got.len == 0 => return Err(Lost::Closed),
                 Ok(got) if got.cut => return Err(Lost::Garbled),
-                Ok(got) => break got.len,
+                Ok(got) => {
+                    let [second, _] = got.more;
+                    break (got.len, got.descriptor, second);
+                }
                 // A peer that answered without reading resets, once; its answer stands behind that.
                 Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(error) => return Err(Lost::Kernel(error)),
             }
         };
-        room.get(..len).and_then(Reply::parse).ok_or(Lost::Garbled)
+        let reply = room
+            .get(..len)
+            .and_then(Reply::parse)
+            .ok_or(Lost::Garbled)?;
+        Ok((reply, [first, second]))
     }
 }

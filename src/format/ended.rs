@@ -18,6 +18,17 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// What wait(2) says of a process that ended; `None` for one that only stopped.
+    pub fn of_status(status: u32) -> Option<Ended> {
+        let (low, high) = (status & 0x7f, (status >> 8) as u8);
+        match low {
+            0 => Some(Ended::Exited(high)),
+            0x7f => None,
+            _ if status & 0x80 != 0 => Some(Ended::Dumped(low as u8)),
+            _ => Some(Ended::Signalled(low as u8)),
+        }
+    }
+
     /// The status a shell shows for it: the exit status, or 128 and the signal's number.
     pub fn status(self) -> u8 {
         match self {

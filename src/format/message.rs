@@ -61,6 +61,8 @@ pub enum Request<'a> {
     Logs { name: &'a [u8], follow: bool },
     /// End the board.
     Power { how: Power },
+    /// What it takes to go into a container that runs: [`Reply::Started`] with its init's pidfd and its cgroup's folder (where it has one), [`Reply::Bytes`] of its spec, then [`Reply::Done`].
+    Join { name: &'a [u8] },
 }
 
 /// What a unit is doing, for lists.
@@ -213,6 +215,7 @@ impl<'a> Request<'a> {
             Request::Thaw { name } => (11, name, 0),
             Request::Logs { name, follow } => (12, name, follow.into()),
             Request::Power { how } => (13, b"", how as u8),
+            Request::Join { name } => (14, name, 0),
         }
     }
 
@@ -247,6 +250,7 @@ impl<'a> Request<'a> {
                     _ => return None,
                 },
             },
+            14 => Request::Join { name },
             _ => return None,
         })
     }

@@ -279,6 +279,18 @@ pub fn behind<'a>(bytes: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
     (head == start).then_some(rest)
 }
 
+/// What stands behind `key` on the first line that begins with it.
+#[inline(never)]
+pub fn line_of<'a>(mut text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    loop {
+        let (line, rest) = cut(text, b'\n');
+        if let Some(value) = behind(line, key) {
+            return Some(value);
+        }
+        text = rest?;
+    }
+}
+
 /// Which of `words` it is whatever the case of its letters, counted from 0; the first
 /// `skip` bytes of each word are left out.
 #[inline(never)]

@@ -4,7 +4,7 @@
 //! that does not take its reply is let go.
 
 use rustix::event::epoll::EventFlags;
-use rustix::fd::OwnedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 
 use super::poll::{Token, rewatch, watch};
 use super::tables::{CLIENTS, ClientId, ClientRecord, Session, UnitId, Waits, free, vacate};
@@ -249,7 +249,7 @@ impl Init {
             let more = !piece.is_empty();
             let mut stuck = false;
             if more {
-                match send(&client.fd, &Reply::Bytes(piece)) {
+                match send(&client.fd, &Reply::Bytes(piece), &[]) {
                     Ok(()) => from += piece.len() as u64,
                     Err(Errno::AGAIN) => stuck = true,
                     Err(_) => return self.client_gone(id),
@@ -268,15 +268,20 @@ impl Init {
 
 /// Sends a reply. Sockets of clients are non-blocking.
 #[inline(never)]
-fn send(fd: &OwnedFd, reply: &Reply<'_>) -> Result<(), Errno> {
+fn send(fd: &OwnedFd, reply: &Reply<'_>, along: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let mut room = [0u8; REPLY_MAX];
     let bytes = reply.emit(&mut room).ok_or(Errno::MSGSIZE)?;
-    socket::send(lend(fd), bytes, None)
+    socket::send_all(lend(fd), bytes, along)
+}
+
+/// A reply and descriptors that come along with it.
+pub(super) fn tell_with(fd: &OwnedFd, reply: &Reply<'_>, along: &[BorrowedFd<'_>]) {
+    let _ = send(fd, reply, along);
 }
 
 /// The same to one who reads, or to nobody.
 fn reply_on(fd: &OwnedFd, reply: &Reply<'_>) {
-    let _ = send(fd, reply);
+    tell_with(fd, reply, &[]);
 }
 
 /// Whether a process sits in a container's cgroup: /proc/PID/cgroup, `0::/pouch/NAME`.

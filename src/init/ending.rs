@@ -67,12 +67,8 @@ impl Init {
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
-                    let dumped = status.as_raw() & 0x80 != 0;
-                    let ended = match (status.exit_status(), status.terminating_signal()) {
-                        (Some(status), _) => Ended::Exited(status as u8),
-                        (None, Some(signal)) if dumped => Ended::Dumped(signal as u8),
-                        (None, Some(signal)) => Ended::Signalled(signal as u8),
-                        (None, None) => continue,
+                    let Some(ended) = Ended::of_status(status.as_raw() as u32) else {
+                        continue;
                     };
                     self.reaped(pid.as_raw_nonzero().get(), ended);
                 }

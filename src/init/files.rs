@@ -9,6 +9,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 
 use super::words::Words;
+pub(super) use crate::format::text::line_of;
 pub(super) use crate::sys::file::{read, write};
 use crate::sys::{Errno, file};
 
@@ -58,18 +59,6 @@ pub(super) fn read_proc<'a>(pid: i32, file: &str, room: &'a mut [u8]) -> &'a [u8
     let mut path = Words::new("/proc/");
     path.num(pid as u64).add(file);
     read_file(path.path(), room).unwrap_or_default()
-}
-
-/// What stands behind `key` on the line of a file that begins with it.
-#[inline(never)]
-pub(super) fn line_of<'a>(mut text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    loop {
-        let (line, rest) = crate::format::text::cut(text, b'\n');
-        if let Some(value) = line.strip_prefix(key) {
-            return Some(value);
-        }
-        text = rest?;
-    }
 }
 
 /// Takes the first `taken` of the bytes away; the rest moves to the front. The new length.

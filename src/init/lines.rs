@@ -18,7 +18,7 @@ use super::{Init, files};
 use crate::policy::backoff::Backoff;
 use crate::policy::detach::Detach;
 use crate::policy::switchboard::Home;
-use crate::sys::{Errno, device, terminal, time};
+use crate::sys::{Errno, device, lend, terminal, time};
 
 /// The major number of virtual terminals.
 const VT_MAJOR: u32 = 4;
@@ -31,7 +31,7 @@ const VTS: [&str; 3] = ["/dev/tty1", "/dev/tty2", "/dev/tty3"];
 #[inline(never)]
 fn open(name: &str) -> Result<(OwnedFd, (u32, u32)), Errno> {
     let fd = files::open(Words::new(name).path(), OFlags::RDWR | OFlags::NONBLOCK)?;
-    terminal::raw(&fd)?;
+    terminal::raw(lend(&fd))?;
     let rdev = device::real_terminal(&fd)?;
     Ok((fd, rdev))
 }

@@ -45,6 +45,7 @@ impl Init {
                 | Request::Kill { name, .. }
                 | Request::Freeze { name }
                 | Request::Thaw { name }
+                | Request::Join { name }
                 | Request::Logs { name, .. },
             ) => name,
         };
@@ -66,6 +67,7 @@ impl Init {
             Request::Freeze { .. } => self.ask_freeze(id, unit, true),
             Request::Thaw { .. } => self.ask_freeze(id, unit, false),
             Request::Logs { follow, .. } => self.ask_logs(id, unit, follow),
+            Request::Join { .. } => self.ask_join(id, unit),
             // Answered above.
             _ => {}
         }

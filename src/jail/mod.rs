@@ -6,6 +6,7 @@
 
 mod dev;
 mod fs;
+mod join;
 mod program;
 mod rights;
 mod root;
@@ -20,6 +21,8 @@ use crate::format::spec::{Spec, Tag, flags};
 use crate::format::wire::{Reader, Writer};
 use crate::sys::{self, Errno, device, process, signal};
 
+pub use fs::c_string;
+pub use join::{Joining, TERMINAL, join};
 pub use program::PATH;
 
 /// New namespaces of a container for which nothing else was said.
@@ -126,16 +129,22 @@ impl<'a> Now<'a> {
 /// # Errors
 /// clone3's.
 pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
-    let mut namespaces = plan.spec.namespaces().unwrap_or(NAMESPACES);
-    if plan.spec.flags() & flags::HOST_NET != 0 {
-        namespaces &= !process::CLONE_NEWNET;
-    }
+    let namespaces = namespaces(plan.spec);
     match process::fork(namespaces, plan.cgroup)? {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
             sys::enter_child();
             child(plan, namespaces, &Now::new(plan.report))
         }
+    }
+}
+
+/// The namespaces that a container has of its own.
+fn namespaces(spec: Spec<'_>) -> u32 {
+    let all = spec.namespaces().unwrap_or(NAMESPACES);
+    match spec.flags() & flags::HOST_NET {
+        0 => all,
+        _ => all & !process::CLONE_NEWNET,
     }
 }
 
@@ -197,12 +206,21 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
 
     program::standard_streams(plan.stdio, console, spec.user(), now);
 
+    enter(spec, &[], plan.term, now)
+}
+
+/// The end of the line, and of the way into a container that runs: rights, then execve.
+fn enter<'a>(spec: Spec<'a>, args: &[&'a CStr], term: &'a CStr, now: &Now<'a>) -> ! {
     // Inside by now: a working directory is looked up in the container's own root.
     if let Some(cwd) = spec.string(Tag::Cwd) {
         now.at(Step::Chdir, cwd);
-        now.ok(rustix::process::chdir(cwd));
+        now.ok(process::enter_folder(cwd));
     }
-    rights::drop_all(spec, privileged, now);
+    rights::drop_all(spec, spec.flags() & flags::PRIVILEGED != 0, now);
+    if !args.is_empty() {
+        // A command that was brought in goes with whoever brought it. Not before: a change of the user takes it back.
+        process::end_with_parent();
+    }
 
     // The last descriptors that lead out of here close themselves on execve (CVE-2024-21626).
     now.at(Step::Close, spec.name());
@@ -211,8 +229,8 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     signal::reset();
     signal::unblock();
     // All but execve is done. A child that is killed before this said nothing at all.
-    let _ = rustix::io::write(plan.report, &[ENTERED]);
-    now.end(program::become_it(spec, plan.term, now))
+    let _ = rustix::io::write(now.report, &[ENTERED]);
+    now.end(program::become_it(spec, args, term, now))
 }
 
 /// What the child said: a fault, nothing yet, or that execve succeeded.

@@ -29,16 +29,23 @@ pub(super) fn session(now: &Now<'_>) {
 pub(super) fn terminal(slave: BorrowedFd<'_>, name: &'static CStr, now: &Now<'_>) {
     now.at(Step::Session, name);
     now.ok(rustix::process::ioctl_tiocsctty(slave));
-    streams(slave, slave, now);
+    streams(&[Some(slave); 3], now);
 }
 
-fn streams(input: BorrowedFd<'_>, output: BorrowedFd<'_>, now: &Now<'_>) {
-    now.at(Step::Session, c"as standard input");
-    now.ok(dup2_stdin(input));
-    now.at(Step::Session, c"as standard output");
-    now.ok(dup2_stdout(output));
-    now.at(Step::Session, c"as standard error");
-    now.ok(dup2_stderr(output));
+/// Standard input, output and error; where there is none, the one that is there stays.
+#[inline(never)]
+pub(super) fn streams(streams: &[Option<BorrowedFd<'_>>; 3], now: &Now<'_>) {
+    let [input, output, error] = *streams;
+    now.at(Step::Session, c"as standard streams");
+    if let Some(fd) = input {
+        now.ok(dup2_stdin(fd));
+    }
+    if let Some(fd) = output {
+        now.ok(dup2_stdout(fd));
+    }
+    if let Some(fd) = error {
+        now.ok(dup2_stderr(fd));
+    }
 }
 
 /// The container's three streams: its console, or /dev/null and the pipe.
@@ -64,7 +71,7 @@ pub(super) fn standard_streams<'a>(
         Stdio::Pipe { output } => {
             now.at(Step::Open, c"/dev/null");
             let null = now.ok(file::open_at(None, c"/dev/null", OFlags::RDWR));
-            streams(lend(&null), output, now);
+            streams(&[Some(lend(&null)), Some(output), Some(output)], now);
         }
     }
 }
@@ -79,8 +86,14 @@ fn key(entry: &CStr) -> &[u8] {
     bytes.get(..end).unwrap_or_default()
 }
 
-/// execve, by the container's own PATH. Comes back with the reason why not.
-pub(super) fn become_it<'a>(spec: Spec<'a>, term: &'a CStr, now: &Now<'a>) -> Errno {
+/// execve, by the container's own PATH: of these words, or without any of the spec's. Comes back
+/// with the reason why not.
+pub(super) fn become_it<'a>(
+    spec: Spec<'a>,
+    args: &[&'a CStr],
+    term: &'a CStr,
+    now: &Now<'a>,
+) -> Errno {
     let home = if spec.user().0 == 0 {
         c"HOME=/root"
     } else {
@@ -96,17 +109,18 @@ pub(super) fn become_it<'a>(spec: Spec<'a>, term: &'a CStr, now: &Now<'a>) -> Er
             let _ = env.push(default);
         }
     }
-    let mut args: Vec<&CStr, ARGS_MAX> = Vec::new();
+    let mut own: Vec<&CStr, ARGS_MAX> = Vec::new();
     for given in spec.all(Tag::Arg) {
-        let _ = args.push(given);
+        let _ = own.push(given);
     }
-    if args.is_empty() {
-        let _ = args.push(c"/bin/sh");
+    if own.is_empty() {
+        let _ = own.push(c"/bin/sh");
     }
+    let args = if args.is_empty() { &own } else { args };
     let command = args.first().copied().unwrap_or_default();
     now.at(Step::Exec, command);
     if cut(command.to_bytes(), b'/').1.is_some() {
-        return process::exec(command, &args, &env);
+        return process::exec(command, args, &env);
     }
     let mut rest = env
         .iter()
@@ -118,7 +132,7 @@ pub(super) fn become_it<'a>(spec: Spec<'a>, term: &'a CStr, now: &Now<'a>) -> Er
         rest = behind;
         let mut room: fs::Path = [0; 1024];
         let errno = match join(folder, command.to_bytes(), &mut room) {
-            Ok(file) => process::exec(file, &args, &env),
+            Ok(file) => process::exec(file, args, &env),
             Err(errno) => errno,
         };
         match errno {

@@ -196,6 +196,49 @@ pub fn standard(number: i32) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(number.clamp(0, 2)) }
 }
 
+/// setns(2): into the namespaces of those kinds of the process behind a pidfd, all at once.
+/// A PID namespace is that of the children made from then on.
+///
+/// # Errors
+/// ESRCH if the process is gone, EPERM, EINVAL for a user namespace that one is in already.
+pub fn join(pidfd: BorrowedFd<'_>, kinds: u32) -> Result<(), Errno> {
+    // SAFETY: no pointer, and no memory or descriptor is unshared.
+    unsafe { call(nr::__NR_setns, [pidfd.as_raw_fd() as usize, kinds as usize]) }.map(drop)
+}
+
+/// prctl(2) PR_SET_DUMPABLE off: nobody without SYS_PTRACE looks into this process or the
+/// children it makes, until they execute something.
+pub fn close_to_all() {
+    const PR_SET_DUMPABLE: usize = 4;
+    // SAFETY: no pointer; it cannot fail.
+    let _ = unsafe { call(nr::__NR_prctl, [PR_SET_DUMPABLE]) };
+}
+
+/// prctl(2) PR_SET_PDEATHSIG: this process is killed when the one that made it ends.
+pub fn end_with_parent() {
+    const PR_SET_PDEATHSIG: usize = 1;
+    // SAFETY: no pointer; it cannot fail for a signal that exists.
+    let _ = unsafe { call(nr::__NR_prctl, [PR_SET_PDEATHSIG, 9]) };
+}
+
+/// Enters a folder, and makes sure that it lies below the root: a way in through a descriptor of
+/// somebody else's would lead out (CVE-2024-21626).
+///
+/// # Errors
+/// Those of chdir(2); ENOENT for a folder that has no name here.
+#[inline(never)]
+pub fn enter_folder(path: &CStr) -> Result<(), Errno> {
+    rustix::process::chdir(path)?;
+    let mut room = [0u8; 4096];
+    // SAFETY: the kernel writes at most the room.
+    unsafe { call(nr::__NR_getcwd, [room.as_mut_ptr() as usize, room.len()]) }?;
+    // SAFETY: read as the kernel left it: the pointer went as a number.
+    match unsafe { room.as_ptr().read_volatile() } {
+        b'/' => Ok(()),
+        _ => Err(Errno::NOENT),
+    }
+}
+
 /// unshare(2) of the mount namespace.
 ///
 /// # Errors

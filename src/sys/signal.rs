@@ -33,12 +33,18 @@ pub fn block() {
     set_mask(ALL_BUT_FAULTS);
 }
 
+/// Blocks these alone, each at bit N-1.
+pub fn block_only(set: u64) {
+    set_mask(set);
+}
+
 /// Lets every signal through, as a program expects at its start.
 pub fn unblock() {
     set_mask(0);
 }
 
-/// signalfd(2) for every signal but the faults; non-blocking, close-on-exec.
+/// signalfd(2) for every signal but the faults; non-blocking, close-on-exec. Only what is
+/// blocked comes by it.
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM.

@@ -171,17 +171,21 @@ struct Piece {
     len: usize,
 }
 
-/// struct cmsghdr with room for one descriptor behind it.
+/// The most descriptors that come along with a packet.
+const HANDED: usize = 3;
+
+/// struct cmsghdr with room for descriptors behind it.
 #[repr(C)]
 struct Control {
     len: usize,
     level: i32,
     kind: i32,
-    fd: i32,
+    fds: [i32; HANDED],
 }
 
-/// CMSG_LEN of one descriptor. With just that much room the kernel closes any more.
-const CONTROL: usize = offset_of!(Control, fd) + size_of::<i32>();
+/// CMSG_LEN of no descriptor, and of all. With just that much room the kernel closes any more.
+const EMPTY: usize = offset_of!(Control, fds);
+const CONTROL: usize = EMPTY + HANDED * size_of::<i32>();
 
 /// struct msghdr.
 #[repr(C)]
@@ -236,12 +240,29 @@ pub fn send(
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
 ) -> Result<(), Errno> {
+    send_all(fd, bytes, descriptor.as_slice())
+}
+
+/// The same with up to three descriptors; more are left out.
+///
+/// # Errors
+/// Those of [`send`].
+#[inline(never)]
+pub fn send_all(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<(), Errno> {
     let mut control = Control {
-        len: if descriptor.is_some() { CONTROL } else { 0 },
+        len: 0,
         level: SOL_SOCKET,
         kind: SCM_RIGHTS,
-        fd: descriptor.map_or(-1, |d| d.as_raw_fd()),
+        fds: [-1; HANDED],
     };
+    for (place, handed) in control.fds.iter_mut().zip(descriptors) {
+        *place = handed.as_raw_fd();
+        control.len = control.len.max(EMPTY) + size_of::<i32>();
+    }
     let piece = Piece {
         base: bytes.as_ptr() as usize,
         len: bytes.len(),
@@ -267,6 +288,8 @@ pub struct Received {
     pub cut: bool,
     /// The descriptor that came with it, close-on-exec.
     pub descriptor: Option<OwnedFd>,
+    /// Those behind the first.
+    pub more: [Option<OwnedFd>; HANDED - 1],
 }
 
 /// recvmsg(2): the next packet.
@@ -278,7 +301,7 @@ pub fn receive(fd: BorrowedFd<'_>, room: &mut [u8], wait: bool) -> Result<Receiv
         len: CONTROL,
         level: 0,
         kind: 0,
-        fd: -1,
+        fds: [-1; HANDED],
     };
     let piece = Piece {
         base: room.as_mut_ptr() as usize,
@@ -291,14 +314,36 @@ pub fn receive(fd: BorrowedFd<'_>, room: &mut [u8], wait: bool) -> Result<Receiv
     let (kind, handed) = unsafe {
         (
             (&raw const control.kind).read_volatile(),
-            (&raw const control.fd).read_volatile(),
+            (&raw const control.fds).read_volatile(),
         )
     };
-    let came = control.len >= CONTROL && kind == SCM_RIGHTS && handed >= 0;
+    let came = control.len > EMPTY && kind == SCM_RIGHTS;
+    let take = |handed: i32| {
+        // SAFETY: the kernel just made it for this message; nobody else owns it.
+        (came && handed >= 0).then(|| unsafe { own(handed as u32) })
+    };
+    let [first, second, third] = handed;
     Ok(Received {
         len,
         cut: flags & MSG_TRUNC != 0,
-        // SAFETY: the kernel just made it for this message; nobody else owns it.
-        descriptor: came.then(|| unsafe { own(handed as u32) }),
+        descriptor: take(first),
+        more: [take(second), take(third)],
     })
+}
+
+/// socketpair(2): two ends of packets, close-on-exec, with nobody but each other.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM.
+pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut ends = [0u32; 2];
+    let kind = SOCK_SEQPACKET | CLOEXEC;
+    // SAFETY: the kernel writes two new descriptors. Read as it left them, which the compiler
+    // cannot see: the pointer went as a number.
+    unsafe {
+        let at = &raw mut ends as usize;
+        call(nr::__NR_socketpair, [AF_UNIX.into(), kind, 0, at])?;
+        let [one, other] = (&raw const ends).read_volatile();
+        Ok((own(one), own(other)))
+    }
 }

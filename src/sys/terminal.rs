@@ -3,7 +3,7 @@
 //! rustix reads and writes the speeds anew, which nobody here changes, by a table of all
 //! of them.
 
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd};
 
 use super::{Errno, call, nr};
 
@@ -12,9 +12,9 @@ const TCGETS: usize = 0x5401;
 const TCSETS: usize = 0x5402;
 
 /// struct termios of the kernel (asm-generic/termbits.h).
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 #[repr(C)]
-struct Modes {
+pub struct Modes {
     input: u32,
     output: u32,
     control: u32,
@@ -38,29 +38,52 @@ const LOCAL: u32 = 0o10 | 0o100 | 0o2 | 0o1 | 0o100_000;
 const VTIME: usize = 5;
 const VMIN: usize = 6;
 
-/// Raw as by cfmakeraw(3), and without hanging up; the speed stays. At once: nothing is drained first.
+/// What a terminal's modes are.
 ///
 /// # Errors
 /// ENOTTY if it is no terminal, EIO if it is gone.
-pub fn raw(terminal: &OwnedFd) -> Result<(), Errno> {
+#[inline(never)]
+pub fn modes(terminal: BorrowedFd<'_>) -> Result<Modes, Errno> {
     let fd = terminal.as_raw_fd() as usize;
     let mut modes = Modes::default();
-    let at = &raw mut modes as usize;
-    // SAFETY: the kernel writes a termios of its own size, and reads one, which lives over both calls.
+    // SAFETY: the kernel writes a termios of its own size, read as it left it.
     unsafe {
-        call(nr::__NR_ioctl, [fd, TCGETS, at])?;
-        modes = (&raw const modes).read_volatile();
-        modes.input &= !INPUT;
-        modes.output &= !OPOST;
-        modes.local &= !LOCAL;
-        modes.control = modes.control & !(CSIZE | PARENB) | CS8 | CREAD | CLOCAL;
-        for (at, key) in modes.keys.iter_mut().enumerate() {
-            match at {
-                VTIME => *key = 0,
-                VMIN => *key = 1,
-                _ => {}
-            }
-        }
-        call(nr::__NR_ioctl, [fd, TCSETS, &raw const modes as usize]).map(drop)
+        call(nr::__NR_ioctl, [fd, TCGETS, &raw mut modes as usize])?;
+        Ok((&raw const modes).read_volatile())
     }
+}
+
+/// Sets them. At once: nothing is drained first.
+///
+/// # Errors
+/// ENOTTY if it is no terminal, EIO if it is gone.
+#[inline(never)]
+pub fn set(terminal: BorrowedFd<'_>, modes: &Modes) -> Result<(), Errno> {
+    let fd = terminal.as_raw_fd() as usize;
+    // SAFETY: the kernel reads a termios of its own size.
+    unsafe { call(nr::__NR_ioctl, [fd, TCSETS, &raw const *modes as usize]) }.map(drop)
+}
+
+/// Raw as by cfmakeraw(3), and without hanging up; the speed stays. At once: nothing is drained
+/// first. What the modes were before.
+///
+/// # Errors
+/// ENOTTY if it is no terminal, EIO if it is gone.
+#[inline(never)]
+pub fn raw(terminal: BorrowedFd<'_>) -> Result<Modes, Errno> {
+    let before = modes(terminal)?;
+    let mut modes = before;
+    modes.input &= !INPUT;
+    modes.output &= !OPOST;
+    modes.local &= !LOCAL;
+    modes.control = modes.control & !(CSIZE | PARENB) | CS8 | CREAD | CLOCAL;
+    for (at, key) in modes.keys.iter_mut().enumerate() {
+        match at {
+            VTIME => *key = 0,
+            VMIN => *key = 1,
+            _ => {}
+        }
+    }
+    set(terminal, &modes)?;
+    Ok(before)
 }
