@@ -53,8 +53,10 @@ impl Init {
             return;
         };
         // The host's socket answers the host's root alone, and nobody who sits in a container's cgroup.
-        if inside.is_none() && (peer.uid != 0 || in_a_container(peer.pid)) {
-            return reply_on(&fd, &Reply::Refused(Refusal::OutsideOnly));
+        if inside.is_none()
+            && let Some(why) = stranger(peer.uid, peer.pid)
+        {
+            return reply_on(&fd, &Reply::Refused(why));
         }
         // A container may use no more than its share of the places.
         let mut siblings = 0;
@@ -284,10 +286,13 @@ fn reply_on(fd: &OwnedFd, reply: &Reply<'_>) {
     tell_with(fd, reply, &[]);
 }
 
-/// Whether a process sits in a container's cgroup: /proc/PID/cgroup, `0::/pouch/NAME`.
-fn in_a_container(pid: i32) -> bool {
+/// Why a process is not answered on the host's socket: it is not root, or sits in a container.
+fn stranger(uid: u32, pid: i32) -> Option<Refusal<'static>> {
     let mut room = [0u8; 1024];
     let text = files::read_proc(pid, "/cgroup", &mut room);
-    // A process whose cgroup cannot be read is not let in by that.
-    text.is_empty() || files::line_of(text, b"0::/pouch/").is_some()
+    if uid != 0 || files::line_of(text, b"0::/pouch/").is_some() {
+        return Some(Refusal::OutsideOnly);
+    }
+    // One whose cgroup cannot be read (no descriptor is free) is not let in by that.
+    text.is_empty().then_some(Refusal::Busy)
 }

@@ -21,18 +21,21 @@ pub fn fill() {
 }
 
 /// Standard input.
+#[allow(unused_unsafe)] // with std, which the host crate's build has, rustix calls it safe
 pub fn stdin() -> BorrowedFd<'static> {
     // SAFETY: nothing in pouch closes 0, and `fill` saw to it that it is open.
     unsafe { rustix::stdio::stdin() }
 }
 
 /// Standard output.
+#[allow(unused_unsafe)] // as for standard input
 pub fn stdout() -> BorrowedFd<'static> {
     // SAFETY: as for standard input.
     unsafe { rustix::stdio::stdout() }
 }
 
 /// Standard error.
+#[allow(unused_unsafe)] // as for standard input
 pub fn stderr() -> BorrowedFd<'static> {
     // SAFETY: as for standard input.
     unsafe { rustix::stdio::stderr() }

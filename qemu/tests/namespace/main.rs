@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p pouch-qemu --test namespace [FILTER]`, as root, after `./scripts/build`.
 
+mod faults;
 mod joining;
 mod life;
 
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
     let scenarios: Vec<Scenario<Fresh>> = scenarios![
         life::it_comes_up_in_a_pid_namespace,
         joining::exec_ends_as_its_command_does,
-        life::poweroff_ends_the_namespace
+        life::poweroff_ends_the_namespace,
+        faults::every_call_that_fails_once_costs_nothing,
     ];
     let group = Group { name: "namespace".to_owned(), bed: Box::new(|| Ok(Fresh)), scenarios };
     if run(vec![group]) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
