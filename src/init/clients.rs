@@ -34,16 +34,34 @@ impl Init {
     /// Somebody connects from the host.
     pub(super) fn control_ready(&mut self) {
         let accepted = self.t.control.as_ref().map(|c| socket::accept(lend(c)));
-        if let Some(Ok(fd)) = accepted {
-            self.client_add(fd, None);
-        }
+        self.accepted(accepted, None);
     }
 
     /// Somebody connects from inside a container.
     pub(super) fn listener_ready(&mut self, id: UnitId) {
         let listener = self.t.unit(id).and_then(|u| u.listener.as_ref());
-        if let Some(Ok(fd)) = listener.map(|l| socket::accept(lend(l))) {
-            self.client_add(fd, Some(id));
+        let accepted = listener.map(|l| socket::accept(lend(l)));
+        self.accepted(accepted, Some(id));
+    }
+
+    /// A new connection, or none: with no descriptor left, the spare one answers, since a
+    /// connection that nobody takes would wake PID 1 again and again.
+    #[inline(never)]
+    fn accepted(&mut self, accepted: Option<Result<OwnedFd, Errno>>, inside: Option<UnitId>) {
+        match accepted {
+            Some(Ok(fd)) => self.client_add(fd, inside),
+            Some(Err(Errno::MFILE | Errno::NFILE)) => {
+                files::close(&mut self.spare);
+                let listener = match inside {
+                    Some(id) => self.t.unit(id).and_then(|u| u.listener.as_ref()),
+                    None => self.t.control.as_ref(),
+                };
+                if let Some(Ok(fd)) = listener.map(|l| socket::accept(lend(l))) {
+                    reply_on(&fd, &Reply::Refused(Refusal::Busy));
+                }
+                self.spare = spare(&self.binary);
+            }
+            _ => {}
         }
     }
 
@@ -284,6 +302,11 @@ pub(super) fn tell_with(fd: &OwnedFd, reply: &Reply<'_>, along: &[BorrowedFd<'_>
 /// The same to one who reads, or to nobody.
 fn reply_on(fd: &OwnedFd, reply: &Reply<'_>) {
     tell_with(fd, reply, &[]);
+}
+
+/// A descriptor to give away when there is no other.
+pub(super) fn spare(binary: &OwnedFd) -> Option<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(lend(binary), 0).ok()
 }
 
 /// Why a process is not answered on the host's socket: it is not root, or sits in a container.

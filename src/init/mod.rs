@@ -52,6 +52,8 @@ struct Init {
     epoll: OwnedFd,
     /// Signals as descriptors.
     signals: OwnedFd,
+    /// Answers when no descriptor is left.
+    spare: Option<OwnedFd>,
     /// pouch's own binary.
     binary: OwnedFd,
 }
@@ -101,6 +103,7 @@ impl Init {
             arena: fd,
             epoll: poll::new()?,
             signals: signal::signalfd()?,
+            spare: clients::spare(&binary),
             binary,
         })
     }

@@ -136,6 +136,52 @@ pub fn every_call_that_fails_once_costs_nothing(fresh: &mut Fresh) -> Result<()>
     Ok(())
 }
 
+pub fn without_a_descriptor_left_pid_1_says_busy_and_goes_on(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    namespace.serial().reach_prompt()?;
+    let pid = namespace.init_pid()?;
+    inside(pid, &format!("{START}; pouch destroy fi"))?;
+    let plain = left(pid)?;
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
+    for more in 0..14 {
+        limit(pid, &format!("{}:4096", open + more))?;
+        let answer = inside(pid, &format!("{START}; pouch list; pouch destroy fi"))?;
+        limit(pid, "1024:4096")?;
+        for line in answer.lines() {
+            let known = ["Pouch: ", "Pouch containers:", "rc ", "1. fi : "].iter().any(|start| line.starts_with(start));
+            if !known {
+                return Err(Error::new(format!("with {more} descriptors left: {answer}")));
+            }
+        }
+        judge(pid, &format!("{more} descriptors left"), "Pouch: \n", &plain)?;
+    }
+    assert_eq!(namespace.serial().run("echo $((6 * 7))")?, "42", "the prompt lives");
+    Ok(())
+}
+
+pub fn a_full_run_folder_costs_a_file_and_no_more(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    namespace.serial().reach_prompt()?;
+    let pid = namespace.init_pid()?;
+    inside(pid, "mount -o remount,size=64k /run")?;
+    inside(pid, &format!("{START}; pouch destroy fi"))?;
+    let plain = left(pid)?;
+    inside(pid, "dd if=/dev/zero of=/run/fill bs=1k 2>/dev/null")?;
+    let answer = inside(pid, &format!("{START}; pouch destroy fi"))?;
+    inside(pid, "rm /run/fill")?;
+    if !answer.starts_with("Pouch: fi ") {
+        return Err(Error::new(answer));
+    }
+    judge(pid, "full /run", "Pouch: \n", &plain)
+}
+
+/// PID 1's limit of descriptors, soft and hard.
+fn limit(pid: i32, both: &str) -> Result<()> {
+    let status = Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--nofile={both}")]).status();
+    let status = status.context(|| "prlimit (Debian package util-linux)")?;
+    if status.success() { Ok(()) } else { Err(Error::new(format!("prlimit: {status}"))) }
+}
+
 /// The names of the calls that PID 1 and a launch make in one cycle, and how often.
 fn calls_of_a_cycle(pid: i32) -> Result<BTreeMap<String, usize>> {
     let out = std::env::temp_dir().join(format!("pouch-calls-{pid}"));

@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         joining::exec_ends_as_its_command_does,
         life::poweroff_ends_the_namespace,
         faults::every_call_that_fails_once_costs_nothing,
+        faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
+        faults::a_full_run_folder_costs_a_file_and_no_more,
     ];
     let group = Group { name: "namespace".to_owned(), bed: Box::new(|| Ok(Fresh)), scenarios };
     if run(vec![group]) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
