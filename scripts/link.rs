@@ -17,6 +17,9 @@ fn main() {
             "noexecstack",
             "--gc-sections",
             "--build-id=none",
+            // Equal functions once, and a string that is another's end with it.
+            "--icf=all",
+            "-O2",
         ]
     } else {
         &[
@@ -24,7 +27,7 @@ fn main() {
             "-nostdlib",
             "-static",
             "-no-pie",
-            "-Wl,-z,noexecstack,--gc-sections,--build-id=none,-z,norelro",
+            "-Wl,-z,noexecstack,--gc-sections,--build-id=none,--icf=all,-O2,-z,norelro",
         ]
     };
     // A core built from source brings memcpy and its kin (compiler-builtins-mem); the prebuilt one does not.

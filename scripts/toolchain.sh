@@ -8,8 +8,13 @@
 # POUCH_ROUTE=rustup or debian settles it by hand. Each route has a target folder of its own: they would throw
 # away each other's work.
 
-# No unwind tables, since nobody unwinds PID 1. (scripts/link.rs puts it at a fixed address.)
-FLAGS="-C force-unwind-tables=no"
+# No unwind tables, since nobody unwinds PID 1. (scripts/link.rs puts it at a fixed address: addresses are numbers.)
+FLAGS="-C force-unwind-tables=no -C relocation-model=static"
+# LLVM's own switches, each the smallest of those tried: comparisons instead of jump tables, few copies of small
+# functions, and equal runs of instructions and equal ends of blocks once.
+for word in min-jump-table-entries=9999 inline-threshold=10 inline-call-penalty=40 enable-machine-outliner=always tail-merge-size=1; do
+    FLAGS+=" -C llvm-args=-$word"
+done
 # What a processor's code gets smaller by.
 processor_flags() {
     case $1 in
