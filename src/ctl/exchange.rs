@@ -1,6 +1,7 @@
 //! An answer of PID 1 on its way to a person: every reply up to the last one.
 
 use super::args::Command;
+use super::line::{self, Terminal};
 use super::out::Out;
 use super::say;
 use super::socket::{Lost, Room, Socket};
@@ -31,6 +32,8 @@ pub struct Exchange<'a> {
     pub json: bool,
     /// Whether the container lives as long as this command.
     pub attached: bool,
+    /// The terminal that was handed over with the request.
+    pub terminal: Option<Terminal>,
 }
 
 impl Exchange<'_> {
@@ -42,8 +45,17 @@ impl Exchange<'_> {
     pub fn show(&self, out: &mut Out, err: &mut Out) -> Result<u8, Lost> {
         let mut room: Room = [0; MESSAGE_MAX];
         let mut shown = 0u32;
+        // Its modes go back to what they were when this is dropped.
+        let mut held = None;
         loop {
+            if let Some(held) = &held
+                && let Some(signal) = line::attend(held, &self.socket)
+            {
+                return Ok(128 + signal);
+            }
             match self.socket.receive(&mut room)? {
+                Reply::Line { held: true } => held = self.terminal.as_ref().map(Terminal::hold),
+                Reply::Line { held: false } => held = None,
                 Reply::Unit(unit) => {
                     self.show_unit(out, unit, shown);
                     shown += 1;
@@ -175,6 +187,7 @@ mod tests {
             request,
             json,
             attached,
+            terminal: None,
         };
         let code = exchange.show(&mut out, &mut err);
         out.flush();

@@ -8,7 +8,7 @@ use super::args::Usage;
 use super::out::Out;
 use super::say;
 use super::socket::{Lost, OUTSIDE, Room, Socket};
-use super::start::in_foreground;
+use super::start::in_front;
 use crate::format::ended::Ended;
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::message::{MESSAGE_MAX, Refusal, Reply, Request};
@@ -183,7 +183,7 @@ fn start(access: &Access, args: &[&CStr]) -> Result<Running, Errno> {
         [_, _, true] => error,
         _ => input,
     };
-    let keys = in_foreground();
+    let keys = in_front(stdio::stdin());
     let (report, reporting) = socket::pair()?;
     signal::block_only(TOLD);
     let signals = signal::signalfd()?;

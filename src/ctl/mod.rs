@@ -8,6 +8,7 @@ pub mod args;
 mod exchange;
 mod exec;
 mod help;
+mod line;
 mod out;
 mod say;
 mod socket;
@@ -16,13 +17,11 @@ mod start;
 use crate::format::message::Request;
 use crate::format::spec::{SpecBuf, flags};
 use crate::format::text::{Plain, put};
-use crate::sys::{file, lend};
 use args::{Call, Command, Verb};
 use core::ffi::CStr;
 use exchange::{Exchange, subject};
+use line::Terminal;
 use out::Out;
-use rustix::fd::OwnedFd;
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 use socket::{Lost, Socket};
 
@@ -91,7 +90,11 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
             };
         }
     };
-    let terminal = match terminal(&request) {
+    let terminal = match request {
+        Request::Connect { .. } => Terminal::open().map(Some),
+        _ => Ok(None),
+    };
+    let terminal = match terminal {
         Ok(terminal) => terminal,
         Err(error) => {
             put!(err, "Pouch: no terminal: {}\n", say::reason(error));
@@ -102,12 +105,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         Ok(socket) => socket,
         Err(error) => return say::unreachable(err, path.to_bytes(), error),
     };
-    let handed = match (&terminal, &request) {
-        (Some(tty), _) => Some(lend(tty)),
-        (None, Request::Connect { .. }) => Some(crate::sys::stdio::stdin()),
-        (None, _) => None,
-    };
-    let sent = socket.send(&request, handed);
+    let sent = socket.send(&request, terminal.as_ref().map(Terminal::fd));
     let exchange = Exchange {
         socket,
         word: call.word,
@@ -115,6 +113,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         request,
         json,
         attached: matches!(command, Command::Start { flags: 1.., .. }),
+        terminal,
     };
     match sent.and_then(|()| exchange.show(out, err)) {
         Ok(code) => code,
@@ -128,7 +127,7 @@ fn prepare(command: &Command<'_>, spec: &mut SpecBuf, err: &mut Out) -> Result<(
     let Command::Start { name, dir, flags } = *command else {
         return Ok(());
     };
-    if flags == flags::ATTACHED && start::in_foreground() {
+    if flags == flags::ATTACHED && start::in_front(crate::sys::stdio::stdin()) {
         put!(
             err,
             "Pouch: {}: pouch_start without --demonize runs in the background only: end the line with & or add --demonize\n",
@@ -154,13 +153,4 @@ fn prepare(command: &Command<'_>, spec: &mut SpecBuf, err: &mut Out) -> Result<(
         return Err(say::lost(err, Lost::TooLong));
     }
     Ok(())
-}
-
-/// The terminal to hand over where standard input is none.
-fn terminal(request: &Request<'_>) -> Result<Option<OwnedFd>, Errno> {
-    let connects = matches!(request, Request::Connect { .. });
-    if !connects || rustix::termios::isatty(crate::sys::stdio::stdin()) {
-        return Ok(None);
-    }
-    file::open_at(None, c"/dev/tty", OFlags::RDWR | OFlags::NOCTTY).map(Some)
 }

@@ -35,7 +35,8 @@ standard input is no line of the board
 the board is going down
 {}: {}
 {}: ended before it came up
-PID 1 is busy, try again";
+PID 1 is busy, try again
+{}: this line shows another session by now";
 
 /// Why PID 1 did not do it. `word` called the command, `name` is what it was about.
 pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8]) -> u8 {
@@ -206,6 +207,10 @@ mod tests {
             ),
             (Refusal::Gone, "Pouch: c1: ended before it came up"),
             (Refusal::Busy, "Pouch: PID 1 is busy, try again"),
+            (
+                Refusal::MovedOn,
+                "Pouch: c1: this line shows another session by now",
+            ),
         ] {
             let (code, text) = said(|err| refusal(err, why, b"list", b"c1"));
             assert_eq!(

@@ -68,6 +68,11 @@ impl Socket {
         }
     }
 
+    /// The descriptor, to wait for.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        lend(&self.0)
+    }
+
     /// Waits for the next reply.
     ///
     /// # Errors

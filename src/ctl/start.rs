@@ -4,6 +4,7 @@ use crate::format::spec::{SpecBuf, Tag};
 use crate::format::text::{behind, cut};
 use crate::format::wire::Writer;
 use crate::sys::file;
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
 /// The longest path, the kernel's PATH_MAX.
@@ -42,10 +43,9 @@ pub fn set_root(spec: &mut SpecBuf, dir: &[u8]) -> Result<(), Errno> {
     }
 }
 
-/// Whether the caller has its terminal to itself, so that a shell waits for it: standard
-/// input is its controlling terminal and its process group is the one in front.
-pub fn in_foreground() -> bool {
-    let stdin = crate::sys::stdio::stdin();
-    rustix::termios::isatty(stdin)
-        && rustix::termios::tcgetpgrp(stdin) == Ok(rustix::process::getpgrp())
+/// Whether the caller has that terminal to itself, so that a shell waits for it: it is its
+/// controlling terminal and its process group is the one in front.
+pub fn in_front(terminal: BorrowedFd<'_>) -> bool {
+    rustix::termios::isatty(terminal)
+        && rustix::termios::tcgetpgrp(terminal) == Ok(rustix::process::getpgrp())
 }

@@ -3,8 +3,8 @@
 //! One packet of a SOCK_SEQPACKET socket is one message: a version, a number, a
 //! payload. Numbers are never used again for another meaning. `emit` and `parse` are
 //! inverse of each other; what cannot be parsed is answered by [`Refusal::BadMessage`].
-//! A request is answered by any number of [`Reply::Unit`] and [`Reply::Bytes`] and
-//! then by one last reply, which is any other.
+//! A request is answered by any number of [`Reply::Unit`], [`Reply::Bytes`] and
+//! [`Reply::Line`] and then by one last reply, which is any other.
 
 use super::ended::Ended;
 use super::fault::Fault;
@@ -63,6 +63,8 @@ pub enum Request<'a> {
     Power { how: Power },
     /// What it takes to go into a container that runs: [`Reply::Started`] with its init's pidfd and its cgroup's folder (where it has one), [`Reply::Bytes`] of its spec, then [`Reply::Done`].
     Join { name: &'a [u8] },
+    /// The caller's terminal may have another size now. A client whose terminal is a line sends it on its own connection and gets no answer; any other gets [`Reply::Done`].
+    Resize,
 }
 
 /// What a unit is doing, for lists.
@@ -167,6 +169,8 @@ pub enum Refusal<'a> {
     Gone,
     /// Too many clients wait at once.
     Busy,
+    /// The caller's line shows another session by now.
+    MovedOn,
 }
 
 /// What PID 1 answers.
@@ -185,11 +189,13 @@ pub enum Reply<'a> {
     Bytes(&'a [u8]),
     /// It is not done.
     Refused(Refusal<'a>),
+    /// The caller's terminal is a line of the board's from now on, or its own again; more follows.
+    Line { held: bool },
 }
 
 /// Whether a request of that number has a name (or a spec, or a target).
 fn has_name(number: u8) -> bool {
-    !matches!(number, 3 | 4 | 13)
+    !matches!(number, 3 | 4 | 13 | 17)
 }
 
 /// Whether a byte comes behind it: a flag, a signal, an end.
@@ -216,6 +222,7 @@ impl<'a> Request<'a> {
             Request::Logs { name, follow } => (12, name, follow.into()),
             Request::Power { how } => (13, b"", how as u8),
             Request::Join { name } => (14, name, 0),
+            Request::Resize => (17, b"", 0),
         }
     }
 
@@ -251,6 +258,7 @@ impl<'a> Request<'a> {
                 },
             },
             14 => Request::Join { name },
+            17 => Request::Resize,
             _ => return None,
         })
     }
@@ -347,6 +355,7 @@ impl<'a> Refusal<'a> {
             Refusal::Fault(_) => 13,
             Refusal::Gone => 14,
             Refusal::Busy => 15,
+            Refusal::MovedOn => 16,
         }
     }
 
@@ -366,7 +375,7 @@ impl<'a> Refusal<'a> {
     #[inline(never)]
     fn parse(r: &mut Reader<'a>) -> Self {
         let number = r.u8();
-        r.check(number < 16);
+        r.check(number < 17);
         match number {
             0 => Refusal::BadMessage,
             1 => Refusal::NotFound,
@@ -386,7 +395,8 @@ impl<'a> Refusal<'a> {
             12 => Refusal::GoingDown,
             13 => Refusal::Fault(Fault::parse(r)),
             14 => Refusal::Gone,
-            _ => Refusal::Busy,
+            15 => Refusal::Busy,
+            _ => Refusal::MovedOn,
         }
     }
 }
@@ -418,6 +428,10 @@ impl<'a> Reply<'a> {
                 w.u8(5);
                 refusal.emit(&mut w);
             }
+            Reply::Line { held } => {
+                w.u8(6);
+                w.u8(held.into());
+            }
         }
         w.finish()
     }
@@ -433,6 +447,7 @@ impl<'a> Reply<'a> {
             3 => Reply::Unit(Unit::parse(&mut r)),
             4 => Reply::Bytes(r.bytes()),
             5 => Reply::Refused(Refusal::parse(&mut r)),
+            6 => Reply::Line { held: r.flag() },
             _ => return None,
         };
         (version == VERSION && r.is_whole()).then_some(reply)
@@ -444,7 +459,7 @@ mod tests {
     use super::super::fault::Step;
     use super::*;
 
-    fn requests() -> [Request<'static>; 14] {
+    fn requests() -> [Request<'static>; 15] {
         [
             Request::Start { spec: b"spec" },
             Request::Connect {
@@ -469,6 +484,7 @@ mod tests {
             },
             Request::Power { how: Power::Halt },
             Request::Power { how: Power::Reboot },
+            Request::Resize,
         ]
     }
 
@@ -496,6 +512,8 @@ mod tests {
             Reply::Started { pid: 7 },
             Reply::Ended(Ended::Exited(3)),
             Reply::Bytes(b"x"),
+            Reply::Line { held: true },
+            Reply::Line { held: false },
             Reply::Unit(unit)
         ];
         all.push(Reply::Unit(Unit {
@@ -522,6 +540,7 @@ mod tests {
             Refusal::Fault(fault),
             Refusal::Gone,
             Refusal::Busy,
+            Refusal::MovedOn,
         ];
         all.extend(refusals.map(Reply::Refused));
         all

@@ -119,6 +119,8 @@ impl Init {
             _ => None,
         };
         match request {
+            // Whose terminal is a line tells of its size as often as it changes.
+            Some(Request::Resize) if waits != Waits::Request => self.look_at_sizes(),
             // One request a connection: whoever waits for an answer has nothing else to ask.
             Some(request) if waits == Waits::Request => self.request(id, request, got.descriptor),
             _ => self.refuse(id, Refusal::BadMessage),
@@ -129,6 +131,7 @@ impl Init {
     #[inline(never)]
     pub(super) fn client_gone(&mut self, id: ClientId) {
         let gone = self.t.client(id).map(|c| (c.waits, c.pid as u32));
+        self.lines_of_client_gone(id);
         vacate(&mut self.t.clients, id);
         if let Some((Waits::Ended(unit) | Waits::Started(unit), pid)) = gone
             && self.t.unit(unit).is_some_and(|u| u.ppid == pid)
@@ -148,6 +151,15 @@ impl Init {
     /// The last reply: it is sent, and the connection closed.
     #[inline(never)]
     pub(super) fn client_end(&mut self, id: ClientId, reply: &Reply<'_>) {
+        if let Some(line) = self.t.find_line(&|l| l.client == Some(id)) {
+            match *reply {
+                // Its terminal has yet to take the rest: the container's last words.
+                Reply::Ended(ended) if self.t.shows(line).is_none() => {
+                    return self.wait_for(id, Waits::Last(ended));
+                }
+                _ => self.lines_of_client_gone(id),
+            }
+        }
         self.client_tell(id, reply);
         vacate(&mut self.t.clients, id);
     }

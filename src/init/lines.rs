@@ -11,7 +11,6 @@ use rustix::fs::OFlags;
 use super::poll::{Token, unwatch, watch};
 use super::tables::{
     LINES, Line, LineRecord, PATH, SESSIONS, Session, ShellRecord, Whose, free, is_due, sooner,
-    vacate,
 };
 use super::words::Words;
 use super::{Init, files};
@@ -104,7 +103,6 @@ impl Init {
 
     fn line_add(&mut self, device: &str, slot: Option<u8>, home: Home) {
         let mut words = Words::new("");
-        let now = time::now_ms();
         let (fd, rdev) = match open(device) {
             Ok((fd, rdev)) => (Some(fd), rdev),
             Err(e) => {
@@ -117,32 +115,59 @@ impl Init {
         if fd.is_some() && self.t.find_line(&|l| l.rdev == rdev).is_some() {
             return;
         }
-        let mut name = String::new();
-        let place = free(&mut self.t.lines).filter(|_| name.push_str(device).is_ok());
-        let Some((id, place)) = place else {
-            words = Words::new(device);
-            return words.add(": no room for another line").log(Level::Error);
+        let id = match self.line_new(device, fd, rdev, slot) {
+            Ok(id) => id,
+            Err(e) => {
+                words = Words::new(device);
+                return words.add(": no line").errno(e).log(Level::Error);
+            }
         };
-        if let Some(fd) = &fd
-            && let Err(e) = watch(&self.epoll, fd, Token::Line, id)
-        {
-            words = Words::new(device);
-            return words
-                .add(": unable to wait for it")
-                .errno(e)
-                .log(Level::Error);
+        words = Words::new("line ");
+        words.add(device);
+        if slot == Some(0) {
+            words.add(" is the system console");
         }
+        words.log(Level::Info);
+        // Locked lines where there is no shell; in a rescue a shell on every line.
+        let home = match (self.t.config.shell.is_empty(), self.t.config.rescue) {
+            (true, _) => Home::Locked,
+            (_, true) => Home::Shell,
+            _ => home,
+        };
+        let actions = self.t.board.line_up(id, home, slot);
+        self.board_perform(&actions);
+    }
+
+    /// A place for a line, open or to be looked at again. The switchboard does not know it yet.
+    ///
+    /// # Errors
+    /// ENFILE where no place is left, EMSGSIZE for too long a name, those of epoll_ctl(2).
+    pub(super) fn line_new(
+        &mut self,
+        device: &str,
+        fd: Option<OwnedFd>,
+        rdev: (u32, u32),
+        slot: Option<u8>,
+    ) -> Result<Line, Errno> {
+        let now = time::now_ms();
+        let mut name = String::new();
+        name.push_str(device).map_err(|_| Errno::MSGSIZE)?;
+        let (id, place) = free(&mut self.t.lines).ok_or(Errno::NFILE)?;
         let mut look_backoff = Backoff::new();
         look_backoff.start(now);
-        let look_again = match fd {
+        let look_again = match &fd {
             None => Some(now + u64::from(look_backoff.end(now))),
-            Some(_) => None,
+            Some(fd) => {
+                watch(&self.epoll, fd, Token::Line, id)?;
+                None
+            }
         };
         *place = Some(LineRecord {
             device: name,
             fd,
             slot,
             rdev,
+            client: None,
             vt: rdev.0 == VT_MAJOR && rdev.1 < VT_MINORS,
             notice: Vec::new(),
             shown: [0; SESSIONS],
@@ -167,20 +192,7 @@ impl Init {
                 not_before: 0,
             },
         });
-        words = Words::new("line ");
-        words.add(device);
-        if slot == Some(0) {
-            words.add(" is the system console");
-        }
-        words.log(Level::Info);
-        // Locked lines where there is no shell; in a rescue a shell on every line.
-        let home = match (self.t.config.shell.is_empty(), self.t.config.rescue) {
-            (true, _) => Home::Locked,
-            (_, true) => Home::Shell,
-            _ => home,
-        };
-        let actions = self.t.board.line_up(id, home, slot);
-        self.board_perform(&actions);
+        Ok(id)
     }
 
     /// Waits for the line's writing side only while something is left for it.
@@ -197,6 +209,9 @@ impl Init {
 
     /// The line hung up or vanished: its sessions live, and it is looked at again.
     pub(super) fn line_down(&mut self, line: Line) {
+        if self.t.line(line).is_some_and(|l| l.client.is_some()) {
+            return self.line_remove(line);
+        }
         let now = time::now_ms();
         if let Some(record) = self.t.line_mut(line) {
             unwatch(&self.epoll, &mut record.fd);
@@ -204,13 +219,6 @@ impl Init {
             record.look_again = Some(now + u64::from(record.look_backoff.end(now)));
         }
         self.line_frees(line);
-    }
-
-    /// A handed line is let go.
-    pub(super) fn line_remove(&mut self, line: Line) {
-        self.line_pump(line);
-        let _ = self.t.board.line_down(line);
-        vacate(&mut self.t.lines, line);
     }
 
     /// Looks again at lines that are down, and lets the detach key's time pass.
@@ -224,6 +232,7 @@ impl Init {
             if !record.stalled && is_due(record.stuck.map(|at| at + STALL_MS), now) {
                 record.stalled = true;
                 self.line_frees(line);
+                self.line_let_go(line);
             }
             let Some(record) = self.t.line_mut(line) else {
                 continue;
@@ -264,7 +273,7 @@ impl Init {
             if let Some(record) = self.t.line(line) {
                 sooner(soonest, record.detach.deadline());
                 let held = self.t.shows(line).and_then(|s| self.t.session(s));
-                if !record.stalled && held.is_some_and(|s| s.held) {
+                if !record.stalled && (held.is_some_and(|s| s.held) || record.client.is_some()) {
                     sooner(soonest, record.stuck.map(|at| at + STALL_MS));
                 }
                 sooner(soonest, record.look_again);

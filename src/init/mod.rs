@@ -11,6 +11,7 @@ mod config;
 pub mod crash;
 mod ending;
 mod files;
+mod handed;
 mod joining;
 mod keys;
 mod launch;

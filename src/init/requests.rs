@@ -3,7 +3,7 @@
 use rustix::fd::OwnedFd;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::tables::{ClientId, Line, SESSIONS, Session, UNITS, UnitId, Waits, Whose};
+use super::tables::{ClientId, SESSIONS, Session, UNITS, UnitId, Waits, Whose};
 use super::words::Words;
 use super::{Init, cgroup, files};
 use crate::format::fault::{Fault, Step};
@@ -23,7 +23,7 @@ impl Init {
         let inside = self.t.client(id).and_then(|c| c.inside);
         // Those about one container, by its name.
         let name = match (inside, request) {
-            (Some(unit), Request::Disconnect) => return self.ask_disconnect(id, unit, handed),
+            (Some(unit), Request::Disconnect) => return self.ask_disconnect(id, unit),
             (Some(unit), Request::Info { name: b"" }) => return self.ask_info(id, unit),
             (Some(_), _) => return self.refuse(id, Refusal::OutsideOnly),
             (None, Request::Disconnect) => return self.refuse(id, Refusal::InsideOnly),
@@ -32,6 +32,10 @@ impl Init {
                 return self.ask_connect(id, target, watch, handed);
             }
             (None, Request::List) => return self.ask_list(id),
+            (None, Request::Resize) => {
+                self.look_at_sizes();
+                return self.done(id);
+            }
             (None, Request::Power { how }) => {
                 self.done(id);
                 return self.end_board(how);
@@ -210,9 +214,14 @@ impl Init {
         let Some(session) = self.t.unit_session(unit) else {
             return self.refuse(id, Refusal::NoSession);
         };
-        let Some(line) = handed.and_then(|fd| self.line_of(&fd)) else {
-            return self.refuse(id, Refusal::NotALine);
+        let line = match self.terminal_line(id, handed, session) {
+            Ok(line) => line,
+            Err(refusal) => return self.refuse(id, refusal),
         };
+        let brought = self.t.line(line).is_some_and(|l| l.client == Some(id));
+        if brought {
+            self.wait_for(id, Waits::Line);
+        }
         self.line_connect(line, session, watch);
         let over = self.t.unit(unit).is_some_and(|u| u.life.is_over());
         if over {
@@ -224,18 +233,19 @@ impl Init {
             }
             self.line_disconnect(line);
         }
-        // Only now: the prompt that follows the command belongs behind the move.
-        self.done(id);
+        // Only now: the prompt that follows the command belongs behind the move. A command
+        // that brought its terminal stays as long as that is a line.
+        if !brought {
+            self.done(id);
+        }
     }
 
-    fn ask_disconnect(&mut self, id: ClientId, unit: UnitId, handed: Option<OwnedFd>) {
+    fn ask_disconnect(&mut self, id: ClientId, unit: UnitId) {
         let session = self.t.unit_session(unit);
-        // The line that typed it; a terminal inside that is no session of ours cannot tell, so the container's own is meant.
-        let line = handed
-            .and_then(|fd| self.line_of(&fd))
-            .or_else(|| self.t.board.mover(session?));
-        let line = line.filter(|l| self.t.shows(*l) == session);
-        if let (Some(line), Some(session)) = (line, session) {
+        // The line that typed it, whatever terminal the command has inside.
+        if let Some(session) = session
+            && let Some(line) = self.t.board.mover(session)
+        {
             self.session_drain(session);
             self.session_shown(session);
             self.line_disconnect(line);
@@ -244,13 +254,8 @@ impl Init {
         self.done(id);
     }
 
-    /// The line on which somebody typed into the session whose terminal this is.
-    fn line_of(&self, terminal: &OwnedFd) -> Option<Line> {
-        let session = self.session_of(terminal)?;
-        self.t.board.mover(session)
-    }
-
-    fn session_of(&self, terminal: &OwnedFd) -> Option<Session> {
+    /// The session whose terminal this is.
+    pub(super) fn session_of(&self, terminal: &OwnedFd) -> Option<Session> {
         // What stands behind /dev/tty, too.
         let (major, minor) = device::real_terminal(terminal).ok()?;
         if !PTS_MAJORS.contains(&major) {

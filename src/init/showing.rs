@@ -28,10 +28,7 @@ impl Init {
                     self.line_show(line, session, why);
                     continue;
                 }
-                Action::Release { line } => {
-                    self.line_remove(line);
-                    continue;
-                }
+                Action::Release { line } => (line, "Console connected"),
                 Action::OpenShell { line } => {
                     self.shell_wanted(line);
                     (line, "")
@@ -87,7 +84,7 @@ impl Init {
     /// The size of the terminal at the line's end: a VT knows its own, another's is what the session that it left was told.
     pub(super) fn line_size(&self, line: Line) -> Option<Winsize> {
         let record = self.t.line(line)?;
-        if record.vt {
+        if record.vt || record.client.is_some() {
             return size_of(record.fd.as_ref()?);
         }
         record.size
@@ -170,6 +167,9 @@ impl Init {
         }
         self.line_rearm(line, left);
         self.line_frees(line);
+        if !left {
+            self.line_let_go(line);
+        }
     }
 
     /// What the line shows may be read again, if it was held for this line.

@@ -6,6 +6,7 @@
 use heapless::{String, Vec};
 use rustix::fd::OwnedFd;
 
+use crate::format::ended::Ended;
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::name::NAME_MAX;
 use crate::policy::backoff::Backoff;
@@ -147,6 +148,8 @@ pub(super) struct LineRecord {
     pub(super) size: Option<rustix::termios::Winsize>,
     /// When a line that is down is looked at again.
     pub(super) look_again: Option<u64>,
+    /// The client that brought it, for as long as that is connected; `None` for the board's own.
+    pub(super) client: Option<ClientId>,
     pub(super) detach: Detach,
     pub(super) look_backoff: Backoff,
     pub(super) shell: ShellRecord,
@@ -193,6 +196,10 @@ pub(super) enum Waits {
         /// The next byte's position.
         from: u64,
     },
+    /// That the line which its terminal is comes to its end.
+    Line,
+    /// The same, and then it is told how the container ended.
+    Last(Ended),
 }
 
 /// One command that is connected.

@@ -154,17 +154,21 @@ impl Switchboard {
         }
     }
 
-    /// The line that a request out of this session moves: the one that typed, else one that shows it, else one that came from it.
+    /// The line that a request out of this session moves: of those that show it the one that
+    /// typed last, else the first. One that shows another is where its person moved on to.
     pub fn mover(&self, session: Session) -> Option<Line> {
         let typed = self.typist.get(usize::from(session)).copied().flatten();
-        let came_from = |l: Line| {
-            self.entry(l)
-                .is_some_and(|e| e.back.contains(&session) || e.shell == Some(session))
-        };
         typed
-            .filter(|l| self.shows(*l) == Some(session) || came_from(*l))
+            .filter(|l| self.shows(*l) == Some(session))
             .or_else(|| self.lines_showing(session).next())
-            .or_else(|| Self::each_line().find(|l| came_from(*l)))
+    }
+
+    /// The line that shows `to` and came there from `from`.
+    pub fn moved(&self, from: Session, to: Session) -> Option<Line> {
+        self.lines_showing(to).find(|l| {
+            self.entry(*l)
+                .is_some_and(|e| e.back.contains(&from) || e.shell == Some(from))
+        })
     }
 
     /// A line is there.
@@ -180,7 +184,10 @@ impl Switchboard {
                 shell: None,
                 awaits_shell: false,
             });
-            self.go_home(line, None, &mut out);
+            // One that a command brought is there for the session that it names next.
+            if home != Home::Release {
+                self.go_home(line, None, &mut out);
+            }
         }
         out
     }

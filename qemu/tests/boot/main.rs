@@ -8,6 +8,7 @@ mod flow;
 mod host;
 mod prompt;
 mod screen;
+mod several;
 mod size;
 mod words;
 
@@ -59,6 +60,7 @@ fn boots() -> Vec<Boot> {
                 host::a_fault_in_pid_1_costs_nothing,
                 host::an_idle_pid_1_is_not_woken,
                 flow::a_slow_line_that_moves_loses_nothing,
+                several::a_terminal_that_is_no_line_is_one_while_its_command_lives,
                 containers::a_container_out_of_its_table_is_refused,
                 host::busyboxs_own_poweroff_switches_the_board_off,
             ],
