@@ -397,7 +397,8 @@ impl Running {
             && !self.keys.is_empty()
             && let Ok(taken) = file::write(master, &self.keys)
         {
-            let rest: Vec<u8, 512> = self.keys.iter().skip(taken).copied().collect();
+            let mut rest = Vec::new();
+            let _ = rest.extend_from_slice(self.keys.get(taken..).unwrap_or_default());
             self.keys = rest;
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A set is a u64 with one bit for each number, the way the kernel keeps it.
 
-use super::text::{cut, which_from};
+use super::text::{alike, cut, which_from};
 
 /// Names in the order of their numbers, from 0, without their CAP_.
 const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID \
@@ -25,11 +25,11 @@ pub const DEFAULT: u64 = 0xa804_25fb;
 
 /// The set that `NET_ADMIN`, `CAP_NET_ADMIN`, `cap_net_admin` or `ALL` means.
 fn one(name: &[u8]) -> Option<u64> {
-    if name.eq_ignore_ascii_case(b"ALL") {
+    if alike(name, b"ALL") {
         return Some(ALL);
     }
     let bare = match name.split_at_checked(4) {
-        Some((start, rest)) if start.eq_ignore_ascii_case(b"CAP_") => rest,
+        Some((start, rest)) if alike(start, b"CAP_") => rest,
         _ => name,
     };
     Some(1 << which_from(NAMES, 0, bare)?)

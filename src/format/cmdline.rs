@@ -356,13 +356,13 @@ fn option(spec: &mut SpecBuf, word: &[u8]) -> Result<(), Reason> {
         Some(value) => Some(unquoted(value)?),
         None => None,
     };
-    match (key, value) {
-        (b"demonize" | b"daemonize", None) => Ok(()),
-        (b"demonize" | b"daemonize", Some(_)) => Err(Reason::TakesNoValue),
-        (b"command" | b"image" | b"rootfs", None | Some([])) => Err(Reason::NoValue),
-        (b"command", Some(value)) => command(spec, value),
-        (b"image" | b"rootfs", Some(value)) => root(spec, key, value),
-        _ => options::apply(spec, key, value),
+    match (which("demonize daemonize command image rootfs", key), value) {
+        (Some(0 | 1), None) => Ok(()),
+        (Some(0 | 1), Some(_)) => Err(Reason::TakesNoValue),
+        (Some(_), None | Some([])) => Err(Reason::NoValue),
+        (Some(2), Some(value)) => command(spec, value),
+        (Some(_), Some(value)) => root(spec, key, value),
+        (None, value) => options::apply(spec, key, value),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Signals by name and number, as signal(7) has them on x86 and ARM.
 
-use super::text::{nth, which_from};
+use super::text::{alike, nth, which_from};
 
 /// Names in the order of their numbers, from 1 to 31.
 const NAMES: &str = "\
@@ -30,7 +30,7 @@ pub fn number(word: &[u8]) -> Option<u8> {
             .filter(|n| (1..=SIGNAL_MAX).contains(n));
     }
     let bare = match word.split_at_checked(3) {
-        Some((start, rest)) if start.eq_ignore_ascii_case(b"SIG") => rest,
+        Some((start, rest)) if alike(start, b"SIG") => rest,
         _ => word,
     };
     u8::try_from(which_from(NAMES, 3, bare)? + 1).ok()

@@ -14,7 +14,7 @@ use super::Init;
 use super::files::{self, read_file, write_file};
 use super::log::note;
 use super::words::Words;
-use crate::sys::{self, Errno, file, process};
+use crate::sys::{self, Errno, file, lend, process};
 
 /// One early mount: source, target, type, flags, options.
 struct Early(
@@ -262,9 +262,9 @@ pub(super) fn last_resort(e: Errno) -> ! {
     );
     let console = files::open(c"/dev/console", OFlags::RDWR);
     if let Ok(console) = &console {
-        let _ = rustix::stdio::dup2_stdin(console);
-        let _ = rustix::stdio::dup2_stdout(console);
-        let _ = rustix::stdio::dup2_stderr(console);
+        let _ = rustix::stdio::dup2_stdin(lend(console));
+        let _ = rustix::stdio::dup2_stdout(lend(console));
+        let _ = rustix::stdio::dup2_stderr(lend(console));
     }
     sys::signal::reset();
     sys::signal::unblock();

@@ -10,7 +10,7 @@ use super::poll::{Token, rewatch, watch};
 use super::tables::{CLIENTS, ClientId, ClientRecord, Session, UnitId, Waits, free, vacate};
 use super::{Init, files};
 use crate::format::message::{CHUNK, MESSAGE_MAX, Refusal, Reply, Request};
-use crate::sys::{Errno, lend, socket};
+use crate::sys::{Errno, file, lend, socket};
 
 /// The socket of the host's root.
 const CONTROL: &core::ffi::CStr = c"/run/pouch/control";
@@ -318,7 +318,7 @@ fn reply_on(fd: &OwnedFd, reply: &Reply<'_>) {
 
 /// A descriptor to give away when there is no other.
 pub(super) fn spare(binary: &OwnedFd) -> Option<OwnedFd> {
-    rustix::io::fcntl_dupfd_cloexec(lend(binary), 0).ok()
+    file::again(binary).ok()
 }
 
 /// Why a process is not answered on the host's socket: it is not root, or sits in a container.

@@ -200,11 +200,11 @@ pub(super) fn report_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 #[inline(never)]
 pub(super) fn heard(report: &mut Option<OwnedFd>, fault: &mut Option<Kept>) -> Option<bool> {
     let mut room = [0; OBJECT_MAX + 8];
-    let mut said = jail::read_report(report.as_ref()?, &mut room);
+    let mut said = jail::read_report(lend(report.as_ref()?), &mut room);
     if let Report::Entered = said {
         *fault = None;
         room = [0; OBJECT_MAX + 8];
-        said = jail::read_report(report.as_ref()?, &mut room);
+        said = jail::read_report(lend(report.as_ref()?), &mut room);
     }
     let execed = match said {
         Report::Pending | Report::Entered => return None,

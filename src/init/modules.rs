@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use super::words::{Words, unable};
 use super::{Init, files};
 use crate::format::fault::{Fault, Step};
-use crate::sys::{self, Errno, process};
+use crate::sys::{self, Errno, lend, process};
 
 /// The longest line of modules.dep.
 const LINE: usize = 4096;
@@ -77,7 +77,7 @@ fn insert(folder: &Words, path: &[u8]) -> Result<(), Errno> {
         true => 0,
         false => MODULE_INIT_COMPRESSED_FILE,
     };
-    match rustix::system::finit_module(&fd, c"", flags) {
+    match rustix::system::finit_module(lend(&fd), c"", flags) {
         Err(Errno::EXIST) => Ok(()),
         other => other,
     }

@@ -1,8 +1,6 @@
 //! What is waited for, and to whom it is handed.
 
-use core::mem::MaybeUninit;
-
-use rustix::event::Timespec;
+use linux_raw_sys::general::epoll_event;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 
@@ -118,27 +116,25 @@ impl Init {
     /// Waits for an event or the next deadline, and hands the events on.
     pub(super) fn wait(&mut self) {
         let at = self.deadline();
-        let timeout = (at != NEVER).then(|| {
-            let ms = at.saturating_sub(time::now_ms()).min(1_000_000_000);
-            Timespec {
-                tv_sec: (ms / 1000) as i64,
-                tv_nsec: (ms % 1000 * 1_000_000) as _,
-            }
-        });
-        let mut room = [MaybeUninit::uninit(); BATCH];
-        let events: &[epoll::Event] =
-            match epoll::wait(lend(&self.epoll), &mut room, timeout.as_ref()) {
-                Ok((events, _)) => events,
-                Err(_) => return, // EINTR, and nothing else can be
-            };
+        let timeout = match at {
+            NEVER => -1,
+            _ => at.saturating_sub(time::now_ms()).min(1_000_000_000) as i32,
+        };
+        let mut room = [epoll_event { events: 0, data: 0 }; BATCH];
+        // EINTR, and nothing else can be, is no event.
+        let count = file::wait(&self.epoll, &mut room, timeout).unwrap_or(0);
+        let events = room.get(..count).unwrap_or_default();
         // Signals first: a child's end is known before the silence of its descriptors is read.
         for event in events {
-            if event.data.u64() == 0 {
+            if event.data == 0 {
                 self.signals_ready();
             }
         }
         for event in events {
-            self.dispatch(event.data.u64() as u16, event.flags);
+            self.dispatch(
+                event.data as u16,
+                EventFlags::from_bits_retain(event.events),
+            );
         }
     }
 

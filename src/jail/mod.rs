@@ -14,7 +14,7 @@ mod root;
 use core::cell::Cell;
 use core::ffi::CStr;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{BorrowedFd, OwnedFd};
 
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::spec::{Spec, Tag, flags};
@@ -249,7 +249,7 @@ pub enum Report<'a> {
 const ENTERED: u8 = 0xff;
 
 /// Reads the pipe of a launch, which must be non-blocking.
-pub fn read_report<'b>(pipe: impl AsFd, room: &'b mut [u8; OBJECT_MAX + 8]) -> Report<'b> {
+pub fn read_report<'b>(pipe: BorrowedFd<'_>, room: &'b mut [u8; OBJECT_MAX + 8]) -> Report<'b> {
     match rustix::io::read(pipe, &mut room[..]) {
         Ok(0) => Report::Execed,
         Ok(n) => {

@@ -1,6 +1,6 @@
 //! Requests to devices that rustix has no call for: ioctl(2).
 
-use rustix::fd::{AsFd, AsRawFd};
+use rustix::fd::{AsRawFd, OwnedFd};
 
 use super::{Errno, call, nr, socket};
 
@@ -14,17 +14,14 @@ const SIOCSIFFLAGS: usize = 0x8914;
 /// IFF_UP.
 const IFF_UP: u16 = 1;
 
-fn ask(fd: impl AsFd, request: usize) -> Result<u32, Errno> {
+#[inline(never)]
+fn ask(fd: &OwnedFd, request: usize) -> Result<u32, Errno> {
     let mut answer = 0u32;
     // SAFETY: both requests of this file that come here write one 32-bit number.
     unsafe {
         call(
             nr::__NR_ioctl,
-            [
-                fd.as_fd().as_raw_fd() as usize,
-                request,
-                &raw mut answer as usize,
-            ],
+            [fd.as_raw_fd() as usize, request, &raw mut answer as usize],
         )?;
     }
     Ok(answer)
@@ -34,7 +31,7 @@ fn ask(fd: impl AsFd, request: usize) -> Result<u32, Errno> {
 ///
 /// # Errors
 /// ENOTTY if it is none.
-pub fn pts_number(master: impl AsFd) -> Result<u32, Errno> {
+pub fn pts_number(master: &OwnedFd) -> Result<u32, Errno> {
     ask(master, TIOCGPTN)
 }
 
@@ -42,7 +39,7 @@ pub fn pts_number(master: impl AsFd) -> Result<u32, Errno> {
 ///
 /// # Errors
 /// ENOTTY if it is no terminal.
-pub fn real_terminal(fd: impl AsFd) -> Result<(u32, u32), Errno> {
+pub fn real_terminal(fd: &OwnedFd) -> Result<(u32, u32), Errno> {
     // The kernel's new_encode_dev: 12 bits of major between 8 and 12 bits of minor.
     ask(fd, TIOCGDEV).map(|dev| ((dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xf_ff00)))
 }

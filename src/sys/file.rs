@@ -110,6 +110,16 @@ pub fn pipe(flags: OFlags) -> Result<(OwnedFd, OwnedFd), Errno> {
     }
 }
 
+/// fcntl(2) F_DUPFD_CLOEXEC: one more descriptor of the same.
+///
+/// # Errors
+/// EMFILE.
+pub fn again(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let how = nr::F_DUPFD_CLOEXEC as usize;
+    // SAFETY: no pointer; a new descriptor.
+    unsafe { Ok(own(call(nr::__NR_fcntl, [bare(fd), how, 0])?)) }
+}
+
 /// epoll_create1(2), close-on-exec.
 ///
 /// # Errors
@@ -117,6 +127,23 @@ pub fn pipe(flags: OFlags) -> Result<(OwnedFd, OwnedFd), Errno> {
 pub fn epoll() -> Result<OwnedFd, Errno> {
     // SAFETY: no pointer; a new descriptor.
     unsafe { Ok(own(call(nr::__NR_epoll_create1, [nr::O_CLOEXEC as usize])?)) }
+}
+
+/// epoll_pwait(2): how many events stand in the room. It ends after so many milliseconds at
+/// the latest; -1 is never.
+///
+/// # Errors
+/// EINTR.
+pub fn wait(epoll: &OwnedFd, room: &mut [nr::epoll_event], ms: i32) -> Result<usize, Errno> {
+    let at = room.as_mut_ptr() as usize;
+    // SAFETY: the kernel writes at most the room, which is borrowed alone; no signal mask.
+    unsafe {
+        call(
+            nr::__NR_epoll_pwait,
+            [bare(epoll), at, room.len(), ms as usize, 0],
+        )
+    }
+    .map(|len| len as usize)
 }
 
 /// pidfd_open(2).

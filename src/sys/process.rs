@@ -192,8 +192,8 @@ pub fn adopt_fd(number: i32) -> Option<OwnedFd> {
 
 /// One of the three standard streams, which are never closed: 0, 1 or 2.
 pub fn standard(number: i32) -> BorrowedFd<'static> {
-    // SAFETY: nobody in this program owns or closes these; init makes sure at its start that they are open.
-    unsafe { BorrowedFd::borrow_raw(number.clamp(0, 2)) }
+    // SAFETY: nobody in this program owns or closes these; init makes sure at its start that they are open. Of a transparent i32, never -1.
+    unsafe { core::mem::transmute::<i32, BorrowedFd<'static>>(number.clamp(0, 2)) }
 }
 
 /// setns(2): into the namespaces of those kinds of the process behind a pidfd, all at once.
