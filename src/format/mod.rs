@@ -8,6 +8,7 @@ pub mod cmdline;
 pub mod ended;
 pub mod errno;
 pub mod fault;
+pub mod inflate;
 pub mod message;
 pub mod name;
 pub mod number;

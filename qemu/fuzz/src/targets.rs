@@ -6,11 +6,18 @@
 use pouch::format::message::{Reply, Request};
 use pouch::format::spec::{Spec, SpecBuf, Tag};
 use pouch::format::text::{Text, cut};
-use pouch::format::{cmdline, options, unit};
+use pouch::format::{cmdline, inflate as ours, options, unit};
+use std::io::Read;
 
 /// Name and function; the corpus of one lies in qemu/tests/corpus/NAME.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
-    &[("words", words), ("options", an_option), ("spec", spec), ("request", request), ("reply", reply)];
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("words", words),
+    ("options", an_option),
+    ("spec", spec),
+    ("request", request),
+    ("reply", reply),
+    ("inflate", inflate),
+];
 
 /// The kernel command line, and the definitions in it.
 fn words(line: &[u8]) {
@@ -87,5 +94,30 @@ fn reply(packet: &[u8]) {
                 assert!(std::str::from_utf8(shown).is_ok(), "JSON is UTF-8");
             }
         }
+    }
+}
+
+/// A deflate stream: what another implementation says of it.
+fn inflate(packed: &[u8]) {
+    const MOST: usize = 1 << 16;
+    let mut theirs = Vec::new();
+    let their_end = flate2::read::DeflateDecoder::new(packed).take(MOST as u64).read_to_end(&mut theirs);
+    let (mut at, mut out) = (0, Vec::new());
+    let mut window = vec![0; 32768];
+    let end = ours::inflate(
+        &mut || {
+            at += 1;
+            packed.get(at - 1).copied()
+        },
+        &mut window,
+        &mut |part| {
+            out.extend_from_slice(part);
+            (out.len() < MOST).then_some(())
+        },
+    );
+    // zlib also refuses codes that are not complete; they do no harm.
+    if their_end.is_ok() && theirs.len() < MOST {
+        assert!(end.is_some(), "what others take whole, we take");
+        assert!(out == theirs, "and it is the same");
     }
 }
