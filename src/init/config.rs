@@ -84,7 +84,8 @@ impl Init {
 
     fn set_shell(&mut self, path: &[u8]) {
         self.t.config.shell.clear();
-        if core::str::from_utf8(path).is_ok_and(|p| self.t.config.shell.push_str(p).is_err()) {
+        if crate::sys::letters::text(path).is_some_and(|p| self.t.config.shell.push_str(p).is_err())
+        {
             let mut words = Words::new("pouch.shell: the path is longer than ");
             words.num(super::tables::PATH as u64);
             words.add(" bytes; /bin/sh it is").log(Level::Error);

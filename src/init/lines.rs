@@ -84,7 +84,7 @@ impl Init {
         // tty0 is the VT in front, which at boot is the first.
         let name = if name == b"tty0" { b"tty1" } else { name };
         let bare = name.strip_prefix(b"/dev/").unwrap_or(name);
-        let Ok(text) = core::str::from_utf8(bare) else {
+        let Some(text) = crate::sys::letters::text(bare) else {
             return;
         };
         let mut device = Words::new("/dev/");

@@ -1,11 +1,9 @@
 //! The log: /dev/kmsg, where a serial cable and `dmesg` find it.
 
-use core::fmt::{self, Write};
-
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::files;
-use crate::format::text::Text;
+use crate::format::text::{Text, put};
 
 /// The longest record; the kernel takes 992 bytes at most.
 const LONGEST: usize = 512;
@@ -14,54 +12,38 @@ struct Kmsg;
 
 static KMSG: Kmsg = Kmsg;
 
-/// The line of one record.
-struct Entry(Text<LONGEST>);
-
-impl Write for Entry {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        // A record that is too long is cut: the rest of it would say no more.
-        let Ok(()) = ufmt::uWrite::write_str(&mut self.0, text);
-        Ok(())
-    }
-}
-
 impl Log for Kmsg {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
     }
 
     fn log(&self, record: &Record<'_>) {
-        let mut line = Entry(Text::new());
+        let mut line = Text::<LONGEST>::new();
         // syslog's daemon facility (3 << 3) and the level.
-        let _ = line.write_str(match record.level() {
-            Level::Error => "<27>pouch: ",
-            Level::Warn => "<28>pouch: ",
-            Level::Info => "<30>pouch: ",
-            Level::Debug | Level::Trace => "<31>pouch: ",
-        });
-        let _ = fmt::write(&mut line, *record.args());
-        // Without its end the kernel keeps a record open for more.
-        let _ = line.write_str("\n");
+        let level = match record.level() {
+            Level::Error => 27u8,
+            Level::Warn => 28,
+            Level::Info => 30,
+            Level::Debug | Level::Trace => 31,
+        };
+        // A record that is too long is cut: the rest of it would say no more. Without its
+        // end the kernel keeps it open for more.
+        put!(&mut line, "<{}>pouch: {}\n", level, record.target());
         // Opened each time: records are rare, and no descriptor is to be kept over re-execution.
-        files::write_file(c"/dev/kmsg", line.0.as_str().as_bytes());
+        files::write_file(c"/dev/kmsg", line.as_bytes());
     }
 
     fn flush(&self) {}
 }
 
-/// Text without the alignment that `str` brings, which nobody asks for here.
-struct Just<'a>(&'a str);
-
-impl fmt::Display for Just<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-/// Says something to the log. The one place of PID 1 that calls it.
+/// Says something to the log. The one place of PID 1 that calls it: the sentence is the
+/// record's target, since its arguments can be read by core::fmt alone, for a kilobyte.
 #[inline(never)]
 pub(super) fn note(level: Level, text: &str) {
-    log::log!(level, "{}", Just(text));
+    if level <= log::max_level() {
+        let mut record = Record::builder();
+        log::logger().log(&record.level(level).target(text).build());
+    }
 }
 
 /// From here on records go to the kernel's log.

@@ -18,7 +18,7 @@ use crate::format::ended::Ended;
 use crate::format::message::{self, Refusal, State as Seen};
 use crate::format::spec::{SPEC_MAX, Spec, TTY_AUTO, TTY_NONE, Tag, flags};
 use crate::policy::unit::{Action, Care, Event, State, Unit};
-use crate::sys::{Errno, lend, time};
+use crate::sys::{Errno, lend, letters, time};
 
 /// Grace at stop unless something else is said.
 const GRACE_MS: u64 = 2_000;
@@ -63,7 +63,7 @@ impl Init {
         owners: [Option<OwnedFd>; 2],
         client: Option<ClientId>,
     ) -> Result<(), Refusal<'static>> {
-        let Ok(text) = spec.name().to_str() else {
+        let Some(text) = letters::text(spec.name().to_bytes()) else {
             return Err(Refusal::BadMessage);
         };
         if self.t.ending.begun() {

@@ -15,7 +15,7 @@ use crate::format::message::Unit;
 use crate::format::reason::Reason;
 use crate::format::text::{Plain, Text, put};
 use crate::format::unit;
-use crate::sys::Errno;
+use crate::sys::{Errno, letters};
 
 /// The longest sentence or path; what does not fit is left out.
 const LONGEST: usize = 900;
@@ -90,7 +90,7 @@ impl Words {
 
     /// What was written.
     pub(super) fn as_str(&self) -> &str {
-        self.0.as_str()
+        letters::text(self.0.as_bytes()).unwrap_or_default()
     }
 
     /// Into the log.
@@ -102,7 +102,7 @@ impl Words {
     #[inline(never)]
     pub(super) fn path(&mut self) -> &CStr {
         self.add("\0");
-        CStr::from_bytes_with_nul(self.as_str().as_bytes()).unwrap_or(c"")
+        CStr::from_bytes_with_nul(self.0.as_bytes()).unwrap_or(c"")
     }
 }
 

@@ -8,6 +8,7 @@ mod arch;
 pub mod arena;
 pub mod device;
 pub mod file;
+pub mod letters;
 pub mod mount;
 pub mod process;
 pub mod signal;
