@@ -23,6 +23,9 @@ pub const ALL: u64 = (1 << COUNT) - 1;
 /// mknod, audit_write, setfcap.
 pub const DEFAULT: u64 = 0xa804_25fb;
 
+/// That of mknod(2).
+pub const MKNOD: u64 = 1 << 27;
+
 /// The set that `NET_ADMIN`, `CAP_NET_ADMIN`, `cap_net_admin` or `ALL` means.
 fn one(name: &[u8]) -> Option<u64> {
     if alike(name, b"ALL") {

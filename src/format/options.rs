@@ -37,13 +37,14 @@ enum Key {
     Tmpfs,
     StopTimeout,
     Restart,
+    Device,
     Cgroup,
 }
 
 /// The options' names, and what they are, in the same order.
 const NAMES: &str = "read-only privileged tty hostname env user cwd net no-new-privs seccomp \
-    cap-add cap-drop mount tmpfs stop-timeout restart";
-const KEYS: [Key; 16] = [
+    cap-add cap-drop mount tmpfs stop-timeout restart device";
+const KEYS: [Key; 17] = [
     Key::ReadOnly,
     Key::Privileged,
     Key::Tty,
@@ -60,6 +61,7 @@ const KEYS: [Key; 16] = [
     Key::Tmpfs,
     Key::StopTimeout,
     Key::Restart,
+    Key::Device,
 ];
 
 /// The longest path, the kernel's PATH_MAX without its NUL.
@@ -130,6 +132,7 @@ pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<()
         Key::Cwd => return Ok(spec.set_str(Tag::Cwd, path(value)?)?),
         Key::Env => return environment(spec, value),
         Key::Mount => return mount(spec, value),
+        Key::Device => return device(spec, value),
         Key::Tmpfs => {
             let strings = [b"tmpfs", path(value)?, b"tmpfs", b""];
             return Ok(spec.push_strings(Tag::Mount, &strings)?);
@@ -210,6 +213,16 @@ fn mount(spec: &mut SpecBuf, value: &[u8]) -> Result<(), Reason> {
     let options = options.unwrap_or_default();
     let strings = [path(source)?, path(destination)?, b"bind", options];
     Ok(spec.push_strings(Tag::Mount, &strings)?)
+}
+
+/// PATH[:rwm]; without a word about it, all three.
+fn device(spec: &mut SpecBuf, value: &[u8]) -> Result<(), Reason> {
+    let (node, allowed) = cut(value, b':');
+    let allowed = allowed.unwrap_or(b"rwm");
+    if allowed.is_empty() || allowed.iter().any(|b| !matches!(b, b'r' | b'w' | b'm')) {
+        return Err(Reason::Device);
+    }
+    Ok(spec.push_strings(Tag::Device, &[path(node)?, allowed])?)
 }
 
 /// A decimal of up to three places (more are cut off) times a thousand.
@@ -438,6 +451,7 @@ mod tests {
                 "cwd" | "tmpfs" => Reason::Path,
                 "mount" if value.contains(':') => Reason::Path,
                 "mount" => Reason::Mount,
+                "device" => Reason::Device,
                 "env" => Reason::Environment,
                 "hostname" => Reason::Hostname,
                 "stop-timeout" => Reason::Seconds,
@@ -472,6 +486,9 @@ mod tests {
         }
         for bad in ["/a", "a:/b", "/a:b", "/a:/../b", ":"] {
             must("mount", bad);
+        }
+        for bad in ["/dev/null:", "/dev/null:x", "/dev/null:rw,", "/a:/b"] {
+            must("device", bad);
         }
         for bad in ["A", "=A"] {
             must("env", bad);

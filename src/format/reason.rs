@@ -60,6 +60,8 @@ reasons! {
     Mount "must be SRC:DST[:ro,nosuid,nodev,noexec,rbind]";
     /// An option that is none is among them.
     MountOption "unknown mount option";
+    /// No device with what is allowed.
+    Device "must be PATH[:rwm]";
     /// No time.
     Seconds "must be seconds, like 2 or 0.5";
     /// No restart policy.

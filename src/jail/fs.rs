@@ -46,18 +46,23 @@ pub fn folder(root: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<OwnedFd, E
     Ok(here)
 }
 
-/// An empty file to mount on, made if it is missing, its folders too; whatever is there stays.
-pub fn file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
-    if let Ok(there) = place(root, path, Within::Root) {
-        return Ok(there);
-    }
+/// The folder that a file below `root` lies in, made if it is missing, and the file's name in it.
+pub fn parent<'p>(root: BorrowedFd<'_>, path: &'p CStr) -> Result<(OwnedFd, &'p [u8]), Errno> {
     // The name is what stands behind the last slash.
     let (mut parent, mut name) = (&b""[..], path.to_bytes());
     if let Some(at) = name.iter().rposition(|b| *b == b'/') {
         let (before, behind) = name.split_at_checked(at).ok_or(Errno::INVAL)?;
         (parent, name) = (before, behind.get(1..).unwrap_or_default());
     }
-    let parent = folder(root, parent, 0o755)?;
+    Ok((folder(root, parent, 0o755)?, name))
+}
+
+/// An empty file to mount on, made if it is missing, its folders too; whatever is there stays.
+pub fn file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    if let Ok(there) = place(root, path, Within::Root) {
+        return Ok(there);
+    }
+    let (parent, name) = parent(root, path)?;
     let mut room: Name = [0; 256];
     let name = c_string(&[name], &mut room)?;
     drop(create_at(lend(&parent), name, 0o644)?);

@@ -5,11 +5,13 @@
 //! on a close-on-exec pipe. The child parses nothing and allocates nothing.
 
 mod dev;
+mod devices;
 mod fs;
 mod join;
 mod program;
 mod rights;
 mod root;
+mod seccomp;
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -18,8 +20,9 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::spec::{Spec, Tag, flags};
+use crate::format::text::{Text, put};
 use crate::format::wire::{Reader, Writer};
-use crate::sys::{self, Errno, device, process, signal};
+use crate::sys::{self, Errno, device, file, process, signal};
 
 pub use fs::c_string;
 pub use join::{Joining, TERMINAL, join};
@@ -78,13 +81,20 @@ pub struct Plan<'a> {
 /// error is an errno alone; and since an error ends the child, none is handed up.
 struct Now<'a> {
     step: Cell<(Step, &'a CStr)>,
+    /// No rules hold for devices, so no node may be made.
+    unruled: Cell<bool>,
     report: BorrowedFd<'a>,
 }
 
 impl<'a> Now<'a> {
     fn new(report: BorrowedFd<'a>) -> Self {
         let step = Cell::new((Step::Launch, c""));
-        Now { step, report }
+        let unruled = Cell::new(false);
+        Now {
+            step,
+            unruled,
+            report,
+        }
     }
 
     /// The step that is tried next, and on what.
@@ -98,6 +108,23 @@ impl<'a> Now<'a> {
         match answer {
             Ok(value) => value,
             Err(errno) => self.end(errno),
+        }
+    }
+
+    /// Says in the kernel's log what could not be done, and what is done instead. Only while paths are the host's.
+    #[cold]
+    #[inline(never)]
+    fn warn(&self, errno: Errno, instead: &'static str) {
+        let (step, object) = self.step.get();
+        let fault = Fault {
+            step,
+            errno: errno.raw_os_error() as u16,
+            object: object.to_bytes(),
+        };
+        let mut text = Text::<{ OBJECT_MAX + 200 }>::new();
+        put!(&mut text, "<28>pouch: {}: {}\n", &fault, instead);
+        if let Ok(log) = file::open_at(None, c"/dev/kmsg", rustix::fs::OFlags::WRONLY) {
+            let _ = file::write(&log, text.as_bytes());
         }
     }
 
@@ -191,6 +218,9 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     let console = if namespaces & process::CLONE_NEWNS != 0 {
         root::enter(plan, privileged, now)
     } else {
+        if !privileged {
+            devices::restrict(plan, now);
+        }
         None
     };
 

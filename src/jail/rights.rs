@@ -1,8 +1,8 @@
-//! What the container's processes may do: capabilities, user, no_new_privs.
+//! What the container's processes may do: capabilities, user, no_new_privs, system calls.
 
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-use super::Now;
+use super::{Now, seccomp};
 use crate::format::capability;
 use crate::format::fault::Step;
 use crate::format::spec::{Spec, flags};
@@ -11,23 +11,41 @@ use crate::sys::{Errno, process};
 /// Takes rights away, in the order in which the taking still is allowed.
 pub(super) fn drop_all<'a>(spec: Spec<'a>, privileged: bool, now: &Now<'a>) {
     let (uid, gid) = spec.user();
-    let kept = if privileged {
+    let mut kept = if privileged {
         u64::MAX
     } else {
         spec.capabilities().unwrap_or(capability::DEFAULT)
     };
+    if now.unruled.get() {
+        kept &= !capability::MKNOD;
+    }
+    // Keys that whoever started this holds are not the container's. Without keys there are none to hide.
+    let _ = process::own_keyring();
     // The bounding set first: it takes SETPCAP, which is about to go.
     now.at(Step::Capabilities, spec.name());
     bound(kept, now);
-    if spec.flags() & flags::NEW_PRIVS == 0 && !privileged {
+    let locked = spec.flags() & flags::NEW_PRIVS == 0 && !privileged;
+    let filtered = spec.flags() & flags::NO_SECCOMP == 0 && !privileged;
+    if locked {
         now.at(Step::NoNewPrivs, spec.name());
         now.ok(rustix::thread::set_no_new_privs(true));
+    } else if filtered {
+        // Without no_new_privs it takes SYS_ADMIN, which is about to go; what is left to do is allowed.
+        filter(spec, kept, now);
     }
     // Groups and user while SETGID and SETUID are there; another user than root keeps no capability.
     now.at(Step::User, spec.name());
     now.ok(process::become_user(uid, gid));
     now.at(Step::Capabilities, spec.name());
     now.ok(hold(if uid == 0 { kept } else { 0 }));
+    if locked && filtered {
+        filter(spec, kept, now);
+    }
+}
+
+fn filter<'a>(spec: Spec<'a>, kept: u64, now: &Now<'a>) {
+    now.at(Step::Seccomp, spec.name());
+    now.ok(seccomp::install(kept));
 }
 
 /// Drops what is not kept from the bounding set, up to the last capability that this kernel has.

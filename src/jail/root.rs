@@ -11,7 +11,7 @@ use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use super::fs::{self, Fs};
-use super::{Now, Plan, STAGE, dev};
+use super::{Now, Plan, STAGE, dev, devices};
 use crate::format::fault::Step;
 use crate::format::spec::{Mount, Tag, flags};
 use crate::format::text::cut;
@@ -20,7 +20,8 @@ use crate::sys::{Errno, file, lend, mount};
 
 /// What a container has no business to see (runc's, crun's and docker's common list).
 const MASKED: &[u8] = b"/proc/acpi\0/proc/asound\0/proc/kcore\0/proc/keys\0/proc/latency_stats\0\
-    /proc/timer_list\0/proc/timer_stats\0/proc/sched_debug\0/proc/scsi\0/sys/firmware\0";
+    /proc/timer_list\0/proc/timer_stats\0/proc/sched_debug\0/proc/scsi\0/proc/interrupts\0\
+    /sys/firmware\0/sys/devices/virtual/powercap\0";
 
 /// What it may read and not write.
 const READ_ONLY: &[u8] = b"/proc/bus\0/proc/fs\0/proc/irq\0/proc/sys\0/proc/sysrq-trigger\0";
@@ -80,6 +81,7 @@ pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Opt
 
     proc_and_sys(plan, root, privileged, now);
     let console = dev::dress(plan, root, now);
+    devices::nodes(plan, root, now);
     for mount in spec.mounts() {
         now.at(Step::Mount, mount.destination);
         now.ok(one_mount(root, mount));
@@ -91,6 +93,7 @@ pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Opt
     }
     if !privileged {
         protect(root, now);
+        devices::restrict(plan, now);
     }
     if spec.flags() & flags::READ_ONLY != 0 {
         now.at(Step::Mask, c"/");

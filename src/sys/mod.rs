@@ -6,6 +6,7 @@
 
 mod arch;
 pub mod arena;
+pub mod bpf;
 pub mod device;
 pub mod file;
 pub mod letters;

@@ -179,6 +179,42 @@ pub fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
     Ok(())
 }
 
+/// seccomp(2): has the kernel judge every further system call by that program, whose numbers are struct sock_filter.
+///
+/// # Errors
+/// EINVAL for a program that is none, or a kernel without filters; EACCES without no_new_privs and SYS_ADMIN.
+pub fn filter(program: &[u64]) -> Result<(), Errno> {
+    const SET_MODE_FILTER: usize = 1;
+    /// struct sock_fprog (linux/filter.h).
+    #[repr(C)]
+    struct Fprog {
+        len: u16,
+        program: *const u64,
+    }
+    let fprog = Fprog {
+        len: program.len() as u16,
+        program: program.as_ptr(),
+    };
+    // SAFETY: the kernel reads `len` instructions of eight bytes each from the slice.
+    unsafe {
+        call(
+            nr::__NR_seccomp,
+            [SET_MODE_FILTER, 0, &raw const fprog as usize],
+        )
+    }
+    .map(drop)
+}
+
+/// keyctl(2): a session keyring of its own, without the keys of whoever started it.
+///
+/// # Errors
+/// ENOSYS where the kernel keeps no keys, EDQUOT.
+pub fn own_keyring() -> Result<(), Errno> {
+    const JOIN_SESSION_KEYRING: usize = 1;
+    // SAFETY: no pointer: a keyring without a name.
+    unsafe { call(nr::__NR_keyctl, [JOIN_SESSION_KEYRING, 0]) }.map(drop)
+}
+
 /// A descriptor number that came from another process image, taken over.
 pub fn adopt_fd(number: i32) -> Option<OwnedFd> {
     const F_GETFD: usize = 1;

@@ -16,11 +16,16 @@
 //! probe close             close every descriptor, then wait for ever
 //! probe args [ARG...]     print each argument in brackets
 //! probe syscall NR [A..]  make that system call, print its answer
+//! probe attack [NAME...]  try what a container must not do, all of it or that; print each answer
+//! probe forge NAME        send PID 1 what no command would, then ask for things about container NAME
+//! probe flood ptys|files|descriptors [FOLDER]  take as many as there are, print how many, and hold
 //! ```
 #![no_std]
 #![no_main]
 
 mod arch;
+mod attack;
+mod flood;
 mod memory;
 
 use core::ffi::{CStr, c_char};
@@ -289,8 +294,20 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
             say_number(if answer < 0 { b"-" } else { b"" }, answer.unsigned_abs(), b"\n");
             exit(0)
         }
+        b"attack" => {
+            for (name, attack) in attack::ATTACKS {
+                if arguments.get(2).is_none() || (2..arguments.1).any(|at| arguments.get(at) == Some(name)) {
+                    let answer = attack();
+                    print(name);
+                    say_number(if answer < 0 { b" -" } else { b" " }, answer.unsigned_abs(), b"\n");
+                }
+            }
+            exit(0)
+        }
+        b"forge" => flood::forge(arguments.get(2).unwrap_or_default()),
+        b"flood" => flood::take(arguments.get(2).unwrap_or_default(), arguments.get(3).unwrap_or(b"/dev/shm")),
         _ => {
-            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw close args syscall\n");
+            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw close args syscall attack forge flood\n");
             exit(2)
         }
     }

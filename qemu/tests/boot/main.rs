@@ -3,6 +3,7 @@
 //! `cargo test -p pouch-qemu --test boot [FILTER]`, after `./scripts/build BOARD`. `POUCH_BOARDS` names the
 //! boards (all that were built); a name reads BOARD::GROUP::SCENARIO, and the filter is any part of it.
 
+mod attacks;
 mod containers;
 mod flow;
 mod host;
@@ -63,6 +64,16 @@ fn boots() -> Vec<Boot> {
                 several::a_terminal_that_is_no_line_is_one_while_its_command_lives,
                 containers::a_container_out_of_its_table_is_refused,
                 host::busyboxs_own_poweroff_switches_the_board_off,
+            ],
+        },
+        Boot {
+            name: "attacks",
+            words: String::new(),
+            wants: EVERY,
+            scenarios: scenarios![
+                attacks::every_attack_is_refused_in_a_default_container,
+                attacks::each_attack_is_done_where_its_one_protection_is_gone,
+                attacks::devices_are_given_by_name_or_refused_by_name,
             ],
         },
         Boot {

@@ -1,0 +1,142 @@
+//! Too much of everything, and messages that no command sends
+
+use super::{call, decimal, exit, hold, nr, print, say_number};
+
+const AT_FDCWD: usize = -100isize as usize;
+
+fn open(path: &[u8], flags: usize) -> isize {
+    call(nr::__NR_openat, [AT_FDCWD, path.as_ptr() as usize, flags, 0o600, 0])
+}
+
+/// Takes all there is of one kind, says how much that was, and keeps it.
+pub fn take(kind: &[u8], folder: &'static [u8]) -> ! {
+    // As far as one may: the soft limit goes up to the hard one.
+    let mut limit = [0u64; 2];
+    const NOFILE: usize = 7;
+    call(nr::__NR_prlimit64, [0, NOFILE, 0, limit.as_mut_ptr() as usize, 0]);
+    let [soft, hard] = &mut limit;
+    *soft = *hard;
+    call(nr::__NR_prlimit64, [0, NOFILE, limit.as_ptr() as usize, 0, 0]);
+    let mut count = 0;
+    while count < 200_000 {
+        let taken = match kind {
+            b"ptys" => open(b"/dev/ptmx\0", 0o402),
+            b"descriptors" => open(b"/dev/null\0", 0o2),
+            _ => file(folder, count),
+        };
+        if taken < 0 {
+            break;
+        }
+        count += 1;
+    }
+    say_number(b"took ", count, b"\n");
+    hold()
+}
+
+/// One more empty file.
+fn file(folder: &[u8], number: usize) -> isize {
+    let mut path = [0u8; 128];
+    let mut digits = [0; 20];
+    let parts = [folder, b"/flood", decimal(number, &mut digits)];
+    let mut at = 0;
+    for byte in parts.iter().flat_map(|part| part.iter()) {
+        if let Some(place) = path.get_mut(at) {
+            *place = *byte;
+        }
+        at += 1;
+    }
+    call(nr::__NR_mknodat, [AT_FDCWD, path.as_ptr() as usize, 0o100_600, 0, 0])
+}
+
+/// A connection to PID 1, by the socket that this container has.
+fn connect() -> isize {
+    let mut address = [0u8; 110];
+    for (place, byte) in address.iter_mut().zip(b"\x01\x00/dev/pouch/socket\0") {
+        *place = *byte;
+    }
+    const SEQPACKET: usize = 5;
+    let fd = call(nr::__NR_socket, [1, SEQPACKET, 0, 0, 0]);
+    let done = call(nr::__NR_connect, [fd as usize, address.as_ptr() as usize, 2 + 18, 0, 0]);
+    if done < 0 { done } else { fd }
+}
+
+fn send(fd: isize, bytes: &[u8]) -> isize {
+    const DONTWAIT_NOSIGNAL: usize = 0x4040;
+    call(nr::__NR_sendto, [fd as usize, bytes.as_ptr() as usize, bytes.len(), DONTWAIT_NOSIGNAL, 0])
+}
+
+/// The answer's number and, of a refusal, its reason; -1 where the connection was closed.
+fn answer(fd: isize) -> (isize, u8, u8) {
+    let mut room = [0u8; 512];
+    let len = call(nr::__NR_read, [fd as usize, room.as_mut_ptr() as usize, room.len(), 0, 0]);
+    let [_, number, reason, ..] = room;
+    (len, number, reason)
+}
+
+/// Everything that goes in by the socket: too short, too long, of another version, about others, without end.
+pub fn forge(name: &'static [u8]) -> ! {
+    let mut big = [1u8; 16 * 1024];
+    // Requests of every number, about somebody else.
+    let mut refused = 0;
+    for number in 0..=255u8 {
+        let fd = connect();
+        if fd < 0 {
+            say_number(b"no connection for ", number.into(), b"\n");
+            continue;
+        }
+        let mut message = [0u8; 80];
+        let len = u8::try_from(name.len()).unwrap_or(0);
+        let mut at = 0;
+        for byte in [1, number, len, 0].iter().chain(name) {
+            if let Some(place) = message.get_mut(at) {
+                *place = *byte;
+            }
+            at += 1;
+        }
+        let bare = matches!(number, 3 | 4 | 13);
+        let more = matches!(number, 2 | 9 | 12 | 13);
+        let len = if bare { 2 } else { at } + usize::from(more);
+        send(fd, message.get(..len).unwrap_or_default());
+        let (len, kind, _) = answer(fd);
+        // A closed connection is as good.
+        if len <= 0 || kind == REFUSED {
+            refused += 1;
+        } else {
+            say_number(b"answered ", number.into(), b"\n");
+        }
+        call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
+    }
+    say_number(b"refused ", refused, b"\n");
+    // Nothing, one byte, too much, and a connection that says nothing at all.
+    let silent = connect();
+    for len in [0, 1, 2, 3, 4096, 8192, big.len()] {
+        let fd = connect();
+        send(fd, big.get(..len).unwrap_or_default());
+        if let Some(first) = big.first_mut() {
+            *first = first.wrapping_add(1);
+        }
+        call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
+    }
+    // Without end, and without reading an answer.
+    let mut sent = 0usize;
+    for _ in 0..2000 {
+        let fd = connect();
+        while sent < 100_000 && send(fd, b"\x01\x05\0\0") > 0 {
+            sent += 1;
+        }
+        call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
+    }
+    // As many as it takes, held open.
+    let mut held = 0;
+    while held < 512 && connect() >= 0 {
+        held += 1;
+    }
+    print(b"forged\n");
+    if silent < 0 {
+        exit(1);
+    }
+    hold()
+}
+
+/// The number of a refusal among the answers.
+const REFUSED: u8 = 5;
