@@ -13,74 +13,66 @@ use crate::format::ended::Ended;
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::message::{MESSAGE_MAX, Refusal, Reply, Request};
 use crate::format::spec::{SPEC_MAX, Spec};
-use crate::format::text::{Plain, behind, line_of, put};
+use crate::format::text::{Plain, Text, behind, line_of, put};
 use crate::format::wire::Reader;
 use crate::jail::{self, Joining, TERMINAL};
-use crate::sys::{Errno, file, lend, signal, socket, stdio, terminal};
+use crate::sys::{Errno, file, lend, process, signal, socket, stdio, terminal, wait};
 use core::ffi::CStr;
 use heapless::Vec;
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
+use rustix::termios::{isatty, tcgetwinsize, tcsetwinsize};
 
 /// HUP INT QUIT USR1 USR2 PIPE TERM TSTP WINCH: what a command is told while it waits, instead
 /// of ending it with the terminal as it is.
-const TOLD: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 14 | 1 << 19 | 1 << 27;
+pub const TOLD: u64 =
+    1 | 1 << 1 | 1 << 2 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 14 | 1 << 19 | 1 << 27;
 const HUP: u8 = 1;
+const KILL: u8 = 9;
 const PIPE: u8 = 13;
 const TERM: u8 = 15;
 const TSTP: u8 = 20;
 const WINCH: u8 = 28;
 
 /// What it takes to go into a container, as PID 1 hands it out.
+#[derive(Default)]
 pub struct Access {
-    /// The pidfd of its init.
-    pub init: OwnedFd,
     /// The init's pid.
     pub pid: u32,
-    /// Its cgroup's folder, if it has one.
-    pub cgroup: Option<OwnedFd>,
+    /// Its pidfd, and the container's cgroup's folder, if it has one.
+    pub handed: [Option<OwnedFd>; 2],
     /// Its spec.
     pub spec: Vec<u8, SPEC_MAX>,
 }
 
-/// Asks PID 1 for a container. `None`: a person was told why not.
+/// Asks PID 1 for a container. False: a person was told why not.
 #[inline(never)]
-pub fn access(name: &[u8], err: &mut Out) -> Option<Access> {
+pub fn ask(access: &mut Access, name: &[u8], err: &mut Out) -> bool {
     let socket = match Socket::connect(OUTSIDE) {
         Ok(socket) => socket,
         Err(error) => {
             say::unreachable(err, OUTSIDE.to_bytes(), error);
-            return None;
+            return false;
         }
     };
     let mut room: Room = [0; MESSAGE_MAX];
-    let mut access = None;
     let mut told = socket.send(&Request::Join { name }, None);
     while told.is_ok() {
-        told = match socket.receive_with(&mut room) {
-            Ok((Reply::Started { pid }, [Some(init), cgroup])) => {
-                let spec = Vec::new();
-                access = Some(Access {
-                    init,
-                    pid,
-                    cgroup,
-                    spec,
-                });
+        told = match socket.receive_with(&mut room, &mut access.handed) {
+            Ok(Reply::Started { pid }) => {
+                access.pid = pid;
                 Ok(())
             }
-            Ok((Reply::Bytes(piece), _)) => {
-                if let Some(access) = &mut access {
-                    // Never more than a spec may have.
-                    let _ = access.spec.extend_from_slice(piece);
-                }
+            Ok(Reply::Bytes(piece)) => {
+                // Never more than a spec may have.
+                let _ = access.spec.extend_from_slice(piece);
                 Ok(())
             }
-            Ok((Reply::Done, _)) => return access,
-            Ok((Reply::Refused(why), _)) => {
+            Ok(Reply::Done) => return true,
+            Ok(Reply::Refused(why)) => {
                 say::refusal(err, why, b"", name);
-                return None;
+                return false;
             }
             Ok(_) => Err(Lost::Garbled),
             Err(lost) => Err(lost),
@@ -89,7 +81,14 @@ pub fn access(name: &[u8], err: &mut Out) -> Option<Access> {
     if let Err(lost) = told {
         say::lost(err, lost);
     }
-    None
+    false
+}
+
+/// A small file of the kernel's, as far as the room goes; empty where it cannot be read.
+#[inline(never)]
+pub fn peek<'a>(at: Option<BorrowedFd<'_>>, path: &CStr, room: &'a mut [u8]) -> &'a [u8] {
+    let read = file::open_at(at, path, OFlags::RDONLY).and_then(|fd| file::read(&fd, room));
+    room.get(..read.unwrap_or(0)).unwrap_or_default()
 }
 
 /// `pouch exec NAME [--] COMMAND [ARG...]`: its exit code.
@@ -114,142 +113,145 @@ pub fn command<'a>(words: &'a [&'a CStr], err: &mut Out) -> Result<u8, Usage<'a>
 
 /// Runs a command inside the container of that name and waits for it: its exit code.
 pub fn exec(name: &[u8], args: &[&CStr], err: &mut Out) -> u8 {
-    let Some(access) = access(name, err) else {
+    let mut access = Access::default();
+    if !ask(&mut access, name, err) {
         return say::NOT_RUN;
-    };
-    if is_frozen(&access) {
+    }
+    let [_, cgroup] = &access.handed;
+    let mut room = [0; 128];
+    let events = peek(cgroup.as_ref().map(lend), c"cgroup.events", &mut room);
+    if line_of(events, b"frozen 1").is_some() {
         let name = Plain(name);
         put!(err, "Pouch: {}: frozen, pouch thaw {} first\n", name, name);
         return say::NOT_RUN;
     }
-    match start(&access, args) {
-        Ok(mut running) => running.to_the_end(name, err),
-        // Its PID namespace, or its cgroup, is on its way out.
-        Err(Errno::SRCH | Errno::NOMEM | Errno::NODEV) => {
-            say::refusal(err, Refusal::NotRunning, b"", name);
-            say::NOT_RUN
-        }
-        Err(error) => {
-            let fault = Fault {
-                step: Step::Join,
-                errno: error.raw_os_error() as u16,
-                object: name,
-            };
-            say::not_run(err, Refusal::Fault(fault), name)
-        }
+    let mut running = Running {
+        pid: 0,
+        child: None,
+        report: None,
+        said: [0; OBJECT_MAX + 8],
+        len: 0,
+        signals: None,
+        told: false,
+        master: None,
+        keys: [0; KEYS],
+        typed: 0,
+        taken: 0,
+        before: None,
+        screen: stdio::stdin(),
+    };
+    let started = running.start(&access, args);
+    let status = match started {
+        Ok(()) => running.watch(),
+        Err(_) => say::NOT_RUN,
+    };
+    if let Some(before) = &running.before {
+        let _ = terminal::set(stdio::stdin(), before);
     }
-}
-
-/// Whether a process made in its cgroup would stand still at once.
-fn is_frozen(access: &Access) -> bool {
-    let mut room = [0; 128];
-    let read = |cgroup: &OwnedFd, room: &mut [u8]| {
-        let events = file::open_at(Some(lend(cgroup)), c"cgroup.events", OFlags::RDONLY)?;
-        file::read(&events, room)
+    let mut said = Reader::new(running.said.get(..running.len).unwrap_or_default());
+    let fault = Fault::parse(&mut said);
+    let why = match started {
+        Ok(()) if said.is_good() => Refusal::Fault(fault),
+        Ok(()) => return status,
+        // Its PID namespace, or its cgroup, is on its way out.
+        Err(Errno::SRCH | Errno::NOMEM | Errno::NODEV) => Refusal::NotRunning,
+        Err(error) => Refusal::Fault(Fault {
+            step: Step::Join,
+            errno: error.raw_os_error() as u16,
+            object: name,
+        }),
     };
-    let Some(Ok(len)) = access.cgroup.as_ref().map(|c| read(c, &mut room)) else {
-        return false;
-    };
-    line_of(room.get(..len).unwrap_or_default(), b"frozen 1").is_some()
+    say::not_run(err, why, name)
 }
 
 /// The cgroup that the container's init moved itself to, below its own.
-fn moved_to(access: &Access, name: &[u8]) -> Result<OwnedFd, Errno> {
-    let (mut path, mut room) = ([0; 512], [0; 1024]);
-    let mut text = crate::format::text::Text::<40>::new();
-    put!(&mut text, "/proc/{}/cgroup", access.pid);
-    let path_of = jail::c_string(&[text.as_bytes()], &mut path)?;
-    let len = file::read(&file::open_at(None, path_of, OFlags::RDONLY)?, &mut room)?;
-    let lines = room.get(..len).unwrap_or_default();
-    let own = line_of(lines, b"0::").ok_or(Errno::NOENT)?;
+fn moved_to(pid: u32, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let (mut path, mut room) = ([0; 1024], [0; 1024]);
+    let mut text = Text::<40>::new();
+    put!(&mut text, "/proc/{}/cgroup", pid);
+    let file = jail::c_string(&[text.as_bytes()], &mut path)?;
+    let own = line_of(peek(None, file, &mut room), b"0::/pouch/");
     // Below the container's own and nowhere else, whoever has that pid by now.
-    let below = behind(own, b"/pouch/").and_then(|rest| behind(rest, name));
-    let below = below.ok_or(Errno::SRCH)?;
-    let mut path = [0; 1024];
+    let below = own.and_then(|own| behind(own, name)).ok_or(Errno::SRCH)?;
     let parts: [&[u8]; 3] = [b"/sys/fs/cgroup/pouch/", name, below];
     let path = jail::c_string(&parts, &mut path)?;
     file::open_at(None, path, OFlags::PATH | OFlags::DIRECTORY)
 }
 
-/// Makes the process.
-fn start(access: &Access, args: &[&CStr]) -> Result<Running, Errno> {
-    let spec = Spec::parse(&access.spec).map_err(|_| Errno::PROTO)?;
-    let streams = [stdio::stdin(), stdio::stdout(), stdio::stderr()];
-    let terminals = streams.map(|s| rustix::termios::isatty(s));
-    let [input, output, error] = streams;
-    // What it prints appears where this command's own words would.
-    let screen = match terminals {
-        [_, true, _] => output,
-        [_, _, true] => error,
-        _ => input,
-    };
-    let keys = in_front(stdio::stdin());
-    let (report, reporting) = socket::pair()?;
-    signal::block_only(TOLD);
-    let signals = signal::signalfd()?;
-    let mut joining = Joining {
-        spec,
-        args,
-        init: lend(&access.init),
-        cgroup: access.cgroup.as_ref().map(lend),
-        terminal: terminals,
-        size: rustix::termios::tcgetwinsize(screen).ok(),
-        raw: !keys,
-        report: lend(&reporting),
-        term: c"TERM=vt102",
-    };
-    let before = match keys {
-        true => Some(terminal::raw(input)?),
-        false => None,
-    };
-    let mut made = jail::join(&joining);
-    let moved;
-    if let (Err(Errno::BUSY), Ok(cgroup)) = (&made, moved_to(access, spec.name().to_bytes())) {
-        moved = cgroup;
-        joining.cgroup = Some(lend(&moved));
-        made = jail::join(&joining);
-    }
-    if let (Err(_), Some(before)) = (&made, &before) {
-        let _ = terminal::set(input, before);
-    }
-    let (pid, child) = made?;
-    Ok(Running {
-        pid,
-        child,
-        report: Some(report),
-        said: [0; OBJECT_MAX + 8],
-        len: 0,
-        signals,
-        told: false,
-        master: None,
-        keys: Vec::new(),
-        before,
-        screen,
-    })
-}
+/// The most keys on their way at once.
+const KEYS: usize = 256;
 
 /// A command on its way, and what moves between it and here.
 struct Running {
     pid: i32,
-    child: OwnedFd,
+    child: Option<OwnedFd>,
     report: Option<OwnedFd>,
     /// The last that it said of itself before it became the command.
     said: [u8; OBJECT_MAX + 8],
     len: usize,
-    signals: OwnedFd,
+    signals: Option<OwnedFd>,
     /// It was told to end before.
     told: bool,
     master: Option<OwnedFd>,
-    /// Typed, and not taken yet.
-    keys: Vec<u8, 512>,
+    /// What was typed, how much of it there is and how much the terminal inside took.
+    keys: [u8; KEYS],
+    typed: usize,
+    taken: usize,
     /// The modes of the terminal here, while its keys are the command's.
     before: Option<terminal::Modes>,
     screen: BorrowedFd<'static>,
 }
 
 impl Running {
+    /// Makes the process.
+    #[inline(never)]
+    fn start(&mut self, access: &Access, args: &[&CStr]) -> Result<(), Errno> {
+        let spec = Spec::parse(&access.spec).map_err(|_| Errno::PROTO)?;
+        let [Some(init), cgroup] = &access.handed else {
+            return Err(Errno::PROTO);
+        };
+        let mut terminal = [false; 3];
+        // What it prints appears where this command's own words would: the first of 1, 2, 0.
+        for at in [0, 2, 1] {
+            let stream = process::standard(at as i32);
+            if let (true, Some(place)) = (isatty(stream), terminal.get_mut(at)) {
+                *place = true;
+                self.screen = stream;
+            }
+        }
+        let (report, reporting) = socket::pair()?;
+        self.report = Some(report);
+        signal::block_only(TOLD);
+        self.signals = Some(signal::signalfd()?);
+        if in_front(stdio::stdin()) {
+            self.before = Some(terminal::raw(stdio::stdin())?);
+        }
+        let mut joining = Joining {
+            spec,
+            args,
+            init: lend(init),
+            cgroup: cgroup.as_ref().map(lend),
+            terminal,
+            size: tcgetwinsize(self.screen).ok(),
+            raw: self.before.is_none(),
+            report: lend(&reporting),
+            term: c"TERM=vt102",
+        };
+        let mut made = jail::join(&joining);
+        let moved;
+        if let Err(Errno::BUSY) = made {
+            moved = moved_to(access.pid, spec.name().to_bytes())?;
+            joining.cgroup = Some(lend(&moved));
+            made = jail::join(&joining);
+        }
+        let (pid, child) = made?;
+        (self.pid, self.child) = (pid, Some(child));
+        Ok(())
+    }
+
     /// Moves bytes and signals until it ends; the exit code.
-    fn to_the_end(&mut self, name: &[u8], err: &mut Out) -> u8 {
+    #[inline(never)]
+    fn watch(&mut self) -> u8 {
         let mut screen = Out::to(self.screen);
         while !self.turn(&mut screen) {}
         // What it printed last. Others may hold its terminal and print on.
@@ -259,67 +261,50 @@ impl Running {
             }
         }
         self.hear();
-        if let Some(before) = &self.before {
-            let _ = terminal::set(stdio::stdin(), before);
+        loop {
+            match waitpid(Pid::from_raw(self.pid), WaitOptions::empty()) {
+                Ok(Some((_, status))) => {
+                    if let Some(ended) = Ended::of_status(status.as_raw() as u32) {
+                        return ended.status();
+                    }
+                }
+                Err(Errno::INTR) | Ok(None) => {}
+                Err(_) => return say::NOT_RUN,
+            }
         }
-        let mut ended = None;
-        while ended.is_none() {
-            let pid = Pid::from_raw(self.pid);
-            ended = match waitpid(pid, WaitOptions::empty()) {
-                Ok(Some((_, status))) => Ended::of_status(status.as_raw() as u32),
-                Err(Errno::INTR) | Ok(None) => None,
-                Err(_) => Some(Ended::Exited(say::NOT_RUN)),
-            };
-        }
-        let mut said = Reader::new(self.said.get(..self.len).unwrap_or_default());
-        let fault = Fault::parse(&mut said);
-        if said.is_good() {
-            return say::not_run(err, Refusal::Fault(fault), name);
-        }
-        ended.map_or(say::NOT_RUN, Ended::status)
     }
 
     /// Waits for something and does it. True once the command has ended.
     fn turn(&mut self, screen: &mut Out) -> bool {
-        let child = lend(&self.child);
-        let (none, mut out) = (PollFlags::empty(), PollFlags::IN);
-        out.set(PollFlags::OUT, !self.keys.is_empty());
-        // Who is not there is stood for by the child, which is asked for nothing.
-        let (report, heard) = match &self.report {
-            Some(report) => (lend(report), PollFlags::IN),
-            None => (child, none),
-        };
-        let (master, moved) = match &self.master {
-            Some(master) => (lend(master), out),
-            None => (child, none),
-        };
-        let typed = match (&self.before, &self.master, self.keys.is_empty()) {
-            (Some(_), Some(_), true) => PollFlags::IN,
-            _ => none,
-        };
-        let mut fds = [
-            PollFd::from_borrowed_fd(child, PollFlags::IN),
-            PollFd::from_borrowed_fd(lend(&self.signals), PollFlags::IN),
-            PollFd::from_borrowed_fd(report, heard),
-            PollFd::from_borrowed_fd(master, moved),
-            PollFd::from_borrowed_fd(stdio::stdin(), typed),
-        ];
-        let _ = poll(&mut fds, None);
-        let [over, signals, report, master, keys] = fds.map(|fd| !fd.revents().is_empty());
-        if signals {
+        let has_keys = self.typed > self.taken;
+        let typing = self.before.is_some() && self.master.is_some() && !has_keys;
+        let ready = wait::ready(
+            &[
+                self.child.as_ref().map(lend),
+                self.signals.as_ref().map(lend),
+                self.report.as_ref().map(lend),
+                self.master.as_ref().map(lend),
+                typing.then(stdio::stdin),
+            ],
+            u8::from(has_keys) << 3,
+            None,
+        );
+        if ready & 2 != 0 {
             self.signalled();
         }
-        if report && heard != none {
+        if ready & 4 != 0 {
             self.hear();
         }
-        if keys && typed != none {
+        if ready & 16 != 0 {
             self.type_in();
         }
-        if master && moved != none {
+        if ready & 24 != 0 {
             self.type_on();
+        }
+        if ready & 8 != 0 {
             self.show(screen);
         }
-        over
+        ready & 1 != 0
     }
 
     /// What the child says: a terminal, a fault, that it is about to become the command.
@@ -338,17 +323,13 @@ impl Running {
         }
     }
 
-    /// A signal that came is the command's; to end is said twice to one that does not.
+    /// A signal that came is the command's; one that does not end by it is told twice.
     fn signalled(&mut self) {
-        let mut room = [0u8; signal::RECORD];
-        let _ = file::read(&self.signals, &mut room);
-        let number = room.first().copied().unwrap_or_default();
+        let number = signal::taken(&self.signals);
         match number {
             WINCH => {
-                if let (Some(master), Ok(size)) =
-                    (&self.master, rustix::termios::tcgetwinsize(self.screen))
-                {
-                    let _ = rustix::termios::tcsetwinsize(lend(master), size);
+                if let (Some(master), Ok(size)) = (&self.master, tcgetwinsize(self.screen)) {
+                    let _ = tcsetwinsize(lend(master), size);
                 }
             }
             0 | PIPE | TSTP => {}
@@ -358,31 +339,28 @@ impl Running {
                 if self.before.is_some() {
                     self.tell(HUP);
                 }
-                if core::mem::replace(&mut self.told, true) {
-                    self.tell(9);
+                if self.told {
+                    self.tell(KILL);
                 }
+                self.told = true;
             }
             _ => self.tell(number),
         }
     }
 
+    #[inline(never)]
     fn tell(&self, number: u8) {
-        if let Some(signal) = Signal::from_named_raw(number.into()) {
-            let _ = pidfd_send_signal(lend(&self.child), signal);
+        if let (Some(signal), Some(child)) = (Signal::from_named_raw(number.into()), &self.child) {
+            let _ = pidfd_send_signal(lend(child), signal);
         }
     }
 
     /// Reads what was typed.
     fn type_in(&mut self) {
-        let mut room = [0; 512];
-        match rustix::io::read(stdio::stdin(), &mut room[..]) {
+        (self.typed, self.taken) = (0, 0);
+        match rustix::io::read(stdio::stdin(), &mut self.keys[..]) {
             Err(Errno::INTR | Errno::AGAIN) => {}
-            Ok(len) if len > 0 => {
-                let _ = self
-                    .keys
-                    .extend_from_slice(room.get(..len).unwrap_or_default());
-                self.type_on();
-            }
+            Ok(len) if len > 0 => self.typed = len,
             // The terminal here is gone: so is the one inside.
             _ => {
                 self.master = None;
@@ -393,17 +371,15 @@ impl Running {
 
     /// Hands on what the terminal inside takes.
     fn type_on(&mut self) {
-        if let Some(master) = &self.master
-            && !self.keys.is_empty()
-            && let Ok(taken) = file::write(master, &self.keys)
+        if let (Some(master), Some(keys)) = (&self.master, self.keys.get(self.taken..self.typed))
+            && !keys.is_empty()
         {
-            let mut rest = Vec::new();
-            let _ = rest.extend_from_slice(self.keys.get(taken..).unwrap_or_default());
-            self.keys = rest;
+            self.taken += file::write(master, keys).unwrap_or(0);
         }
     }
 
     /// Shows what the command printed. False when there is no more for now.
+    #[inline(never)]
     fn show(&mut self, screen: &mut Out) -> bool {
         let mut room = [0; 4096];
         let Some(master) = &self.master else {

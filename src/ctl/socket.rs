@@ -78,10 +78,10 @@ impl Socket {
     /// # Errors
     /// There is none, or what came is none.
     pub fn receive<'b>(&self, room: &'b mut Room) -> Result<Reply<'b>, Lost> {
-        self.receive_with(room).map(|(reply, _)| reply)
+        self.receive_with(room, &mut [None, None])
     }
 
-    /// The same with the first two descriptors that came along.
+    /// The same; the first two descriptors that came along are put there.
     ///
     /// # Errors
     /// There is no reply, or what came is none.
@@ -89,24 +89,24 @@ impl Socket {
     pub fn receive_with<'b>(
         &self,
         room: &'b mut Room,
-    ) -> Result<(Reply<'b>, [Option<OwnedFd>; 2]), Lost> {
-        let (len, first, second) = loop {
+        handed: &mut [Option<OwnedFd>; 2],
+    ) -> Result<Reply<'b>, Lost> {
+        let len = loop {
             match sys::socket::receive(lend(&self.0), room, true) {
                 Ok(got) if got.len == 0 => return Err(Lost::Closed),
                 Ok(got) if got.cut => return Err(Lost::Garbled),
                 Ok(got) => {
-                    let [second, _] = got.more;
-                    break (got.len, got.descriptor, second);
+                    if got.descriptor.is_some() {
+                        let [second, _] = got.more;
+                        *handed = [got.descriptor, second];
+                    }
+                    break got.len;
                 }
                 // A peer that answered without reading resets, once; its answer stands behind that.
                 Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(error) => return Err(Lost::Kernel(error)),
             }
         };
-        let reply = room
-            .get(..len)
-            .and_then(Reply::parse)
-            .ok_or(Lost::Garbled)?;
-        Ok((reply, [first, second]))
+        room.get(..len).and_then(Reply::parse).ok_or(Lost::Garbled)
     }
 }

@@ -17,6 +17,7 @@ pub mod socket;
 pub mod stdio;
 pub mod terminal;
 pub mod time;
+pub mod wait;
 
 use linux_raw_sys::general as nr;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};

@@ -61,6 +61,16 @@ pub fn signalfd() -> Result<OwnedFd, Errno> {
     }
 }
 
+/// The next signal that came by a signalfd; 0 for none.
+pub fn taken(signals: &Option<OwnedFd>) -> u8 {
+    let mut room = [0u8; RECORD];
+    if let Some(signals) = signals {
+        let _ = super::file::read(signals, &mut room);
+    }
+    // struct signalfd_siginfo begins with ssi_signo, low byte first.
+    room.first().copied().unwrap_or_default()
+}
+
 /// struct sigaction as the kernel has it (x86, ARM).
 #[repr(C)]
 struct Action {

@@ -11,17 +11,11 @@ use super::{Errno, call, nr};
 const TCGETS: usize = 0x5401;
 const TCSETS: usize = 0x5402;
 
-/// struct termios of the kernel (asm-generic/termbits.h).
+/// struct termios of the kernel (asm-generic/termbits.h), in words: input, output, control and
+/// local modes, then the line discipline and 19 keys in five words of four.
 #[derive(Clone, Copy, Default)]
-#[repr(C)]
-pub struct Modes {
-    input: u32,
-    output: u32,
-    control: u32,
-    local: u32,
-    discipline: u8,
-    keys: [u8; 19],
-}
+#[repr(transparent)]
+pub struct Modes([u32; 9]);
 
 // asm-generic/termbits.h and termbits-common.h, in octal as there.
 const OPOST: u32 = 0o1;
@@ -34,9 +28,13 @@ const CLOCAL: u32 = 0o4000;
 const INPUT: u32 = 0o1 | 0o2 | 0o10 | 0o40 | 0o100 | 0o200 | 0o400 | 0o2000;
 /// ECHO ECHONL ICANON ISIG IEXTEN.
 const LOCAL: u32 = 0o10 | 0o100 | 0o2 | 0o1 | 0o100_000;
-/// Where VTIME and VMIN stand among the keys.
-const VTIME: usize = 5;
-const VMIN: usize = 6;
+/// VTIME and VMIN, keys 5 and 6, are the upper half of the sixth word: 0 and 1.
+const KEYS: u32 = 0xffff_0000;
+const AT_ONCE: u32 = 1 << 24;
+
+/// What raw takes from each word, and what it adds.
+const CLEAR: [u32; 9] = [INPUT, OPOST, CSIZE | PARENB, LOCAL, 0, KEYS, 0, 0, 0];
+const SET: [u32; 9] = [0, 0, CS8 | CREAD | CLOCAL, 0, 0, AT_ONCE, 0, 0, 0];
 
 /// What a terminal's modes are.
 ///
@@ -73,16 +71,8 @@ pub fn set(terminal: BorrowedFd<'_>, modes: &Modes) -> Result<(), Errno> {
 pub fn raw(terminal: BorrowedFd<'_>) -> Result<Modes, Errno> {
     let before = modes(terminal)?;
     let mut modes = before;
-    modes.input &= !INPUT;
-    modes.output &= !OPOST;
-    modes.local &= !LOCAL;
-    modes.control = modes.control & !(CSIZE | PARENB) | CS8 | CREAD | CLOCAL;
-    for (at, key) in modes.keys.iter_mut().enumerate() {
-        match at {
-            VTIME => *key = 0,
-            VMIN => *key = 1,
-            _ => {}
-        }
+    for (word, (clear, set)) in modes.0.iter_mut().zip(CLEAR.iter().zip(&SET)) {
+        *word = *word & !clear | set;
     }
     set(terminal, &modes)?;
     Ok(before)
