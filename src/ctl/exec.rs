@@ -57,7 +57,7 @@ pub fn ask(access: &mut Access, name: &[u8], err: &mut Out) -> bool {
         }
     };
     let mut room: Room = [0; MESSAGE_MAX];
-    let mut told = socket.send(&Request::Join { name }, None);
+    let mut told = socket.send(&Request::Join { name }, &[]);
     while told.is_ok() {
         told = match socket.receive_with(&mut room, &mut access.handed) {
             Ok(Reply::Started { pid }) => {

@@ -7,8 +7,7 @@ use super::socket::Socket;
 use super::start;
 use crate::format::message::Request;
 use crate::sys::terminal::{self, Modes};
-use crate::sys::{file, lend, signal, stdio};
-use rustix::event::{PollFd, PollFlags, poll};
+use crate::sys::{file, lend, signal, stdio, wait};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -61,6 +60,12 @@ impl Terminal {
         lend(&self.fd)
     }
 
+    /// Its modes are what they were.
+    pub fn restore(&self) {
+        // A terminal that hung up has no modes to put back.
+        let _ = terminal::set(self.fd(), &self.modes);
+    }
+
     /// From here on it is a line.
     pub fn hold(&self) -> Held<'_> {
         signal::block_only(HEARD);
@@ -74,8 +79,7 @@ impl Terminal {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // A terminal that hung up has no modes to put back.
-        let _ = terminal::set(self.terminal.fd(), &self.terminal.modes);
+        self.terminal.restore();
         signal::unblock();
     }
 }
@@ -83,24 +87,24 @@ impl Drop for Held<'_> {
 /// Waits until PID 1 has said something, and tells it of each change of size. The signal that is to end this command, if one came.
 #[inline(never)]
 pub fn attend(held: &Held<'_>, socket: &Socket) -> Option<u8> {
-    let signals = held.signals.as_ref()?;
     loop {
-        let mut record = [0u8; signal::RECORD];
-        while file::read(signals, &mut record).is_ok() {
-            // struct signalfd_siginfo begins with ssi_signo.
-            match record.first().copied().unwrap_or(0) {
+        loop {
+            match signal::taken(&held.signals) {
+                0 => break,
                 WINCH => {
-                    let _ = socket.send(&Request::Resize, None);
+                    let _ = socket.send(&Request::Resize, &[]);
                 }
                 number => return Some(number),
             }
         }
-        let mut fds = [
-            PollFd::from_borrowed_fd(socket.fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(lend(signals), PollFlags::IN),
+        let fds = [
+            Some(socket.fd()),
+            held.signals.as_ref().map(lend),
+            None,
+            None,
+            None,
         ];
-        let _ = poll(&mut fds, None);
-        if fds.first().is_some_and(|fd| !fd.revents().is_empty()) {
+        if wait::ready(&fds, 0, None) & 1 != 0 {
             return None;
         }
     }

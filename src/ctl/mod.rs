@@ -10,6 +10,7 @@ mod exec;
 mod help;
 mod line;
 mod out;
+mod run;
 mod say;
 mod socket;
 mod start;
@@ -78,6 +79,11 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
             return done.unwrap_or_else(|usage| say::usage(err, usage));
         }
         Command::Ask { request, json } => (request, json),
+        Command::Start {
+            name,
+            flags: flags::RUN,
+            ..
+        } => return run::run(name, &mut spec, err),
         Command::Start { .. } => {
             let spec = spec.as_bytes();
             (Request::Start { spec }, false)
@@ -105,7 +111,8 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         Ok(socket) => socket,
         Err(error) => return say::unreachable(err, path.to_bytes(), error),
     };
-    let sent = socket.send(&request, terminal.as_ref().map(Terminal::fd));
+    let handed = terminal.as_ref().map(Terminal::fd);
+    let sent = socket.send(&request, handed.as_slice());
     let exchange = Exchange {
         socket,
         word: call.word,

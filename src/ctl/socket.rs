@@ -47,19 +47,15 @@ impl Socket {
         Socket(fd)
     }
 
-    /// Sends a request, with a descriptor of the caller's terminal where it has one to give.
+    /// Sends a request, with descriptors of the caller's where it has some to give.
     ///
     /// # Errors
     /// It is too long, or the kernel refused.
-    pub fn send(
-        &self,
-        request: &Request<'_>,
-        terminal: Option<BorrowedFd<'_>>,
-    ) -> Result<(), Lost> {
+    pub fn send(&self, request: &Request<'_>, handed: &[BorrowedFd<'_>]) -> Result<(), Lost> {
         let mut room: Room = [0; MESSAGE_MAX];
         let packet = request.emit(&mut room).ok_or(Lost::TooLong)?;
         loop {
-            match sys::socket::send(lend(&self.0), packet, terminal) {
+            match sys::socket::send_all(lend(&self.0), packet, handed) {
                 Err(Errno::INTR) => {}
                 // Nobody reads any more: what was answered before may still be there.
                 Err(Errno::PIPE) => return Ok(()),

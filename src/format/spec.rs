@@ -166,6 +166,8 @@ pub mod flags {
     pub const RUN: u32 = 1 << 8;
     /// Its environment is what was given and nothing else (container.json).
     pub const BARE_ENV: u32 = 1 << 9;
+    /// Standard input is a terminal where it is started (`pouch run`), and so for output and error in the two bits above.
+    pub const TERMINAL: u32 = 1 << 10;
 }
 
 /// When an ended container is started again.

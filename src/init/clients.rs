@@ -122,7 +122,9 @@ impl Init {
             // Whose terminal is a line tells of its size as often as it changes.
             Some(Request::Resize) if waits != Waits::Request => self.look_at_sizes(),
             // One request a connection: whoever waits for an answer has nothing else to ask.
-            Some(request) if waits == Waits::Request => self.request(id, request, got.descriptor),
+            Some(request) if waits == Waits::Request => {
+                self.request(id, request, got.descriptor, got.more)
+            }
             _ => self.refuse(id, Refusal::BadMessage),
         }
     }
@@ -178,7 +180,7 @@ impl Init {
 
     /// The first client that waits for this, from that place on.
     #[inline(never)]
-    fn waiting(&self, from: ClientId, what: &dyn Fn(Waits) -> bool) -> Option<ClientId> {
+    pub(super) fn waiting(&self, from: ClientId, what: &dyn Fn(Waits) -> bool) -> Option<ClientId> {
         (from..CLIENTS as ClientId).find(|id| self.t.client(*id).is_some_and(|c| what(c.waits)))
     }
 

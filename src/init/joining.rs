@@ -2,7 +2,7 @@
 
 use super::Init;
 use super::clients::tell_with;
-use super::tables::{ClientId, UnitId};
+use super::tables::{ClientId, UnitId, Waits};
 use crate::format::message::{CHUNK, Refusal, Reply};
 use crate::policy::unit::State;
 use crate::sys::lend;
@@ -35,5 +35,18 @@ impl Init {
             rest = behind;
         }
         self.done(id);
+    }
+
+    /// Its command runs: the line that its starter's terminal is shows it until it ends.
+    pub(super) fn run_show(&mut self, unit: UnitId) {
+        let terminal = self.t.unit_mut(unit).and_then(|u| u.terminal.take());
+        if let (Some(_), Some(session), Some(client)) = (
+            &terminal,
+            self.t.unit_session(unit),
+            self.waiting(0, &|w| w == Waits::Ended(unit)),
+        ) && let Ok(line) = self.terminal_line(client, terminal, session)
+        {
+            self.line_connect(line, session, false);
+        }
     }
 }

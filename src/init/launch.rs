@@ -147,6 +147,7 @@ impl Init {
             cgroup: record.cgroup.as_ref().map(lend),
             cgroup_path: cgroup::path(&record.name).path(),
             stdio,
+            streams: record.streams.each_ref().map(|s| s.as_ref().map(lend)),
             report: lend(report),
             listener: lend(listener),
             binary: lend(&self.binary),
@@ -178,6 +179,7 @@ impl Init {
         }
         if matches!(record.life.state(), State::Running { .. }) {
             self.tell_started(id);
+            self.run_show(id);
         }
     }
 }

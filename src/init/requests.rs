@@ -19,7 +19,13 @@ const PTS_MAJORS: core::ops::RangeInclusive<u32> = 136..=143;
 
 impl Init {
     /// Does what is asked, or refuses it by name.
-    pub(super) fn request(&mut self, id: ClientId, request: Request<'_>, handed: Option<OwnedFd>) {
+    pub(super) fn request(
+        &mut self,
+        id: ClientId,
+        request: Request<'_>,
+        handed: Option<OwnedFd>,
+        more: [Option<OwnedFd>; 2],
+    ) {
         let inside = self.t.client(id).and_then(|c| c.inside);
         // Those about one container, by its name.
         let name = match (inside, request) {
@@ -27,7 +33,13 @@ impl Init {
             (Some(unit), Request::Info { name: b"" }) => return self.ask_info(id, unit),
             (Some(_), _) => return self.refuse(id, Refusal::OutsideOnly),
             (None, Request::Disconnect) => return self.refuse(id, Refusal::InsideOnly),
-            (None, Request::Start { spec }) => return self.ask_start(id, spec),
+            (None, Request::Start { spec }) => {
+                let [output, error] = more;
+                self.t.streams = [handed, output, error];
+                self.ask_start(id, spec);
+                self.t.streams = [None, None, None];
+                return;
+            }
             (None, Request::Connect { target, watch }) => {
                 return self.ask_connect(id, target, watch, handed);
             }
@@ -99,12 +111,12 @@ impl Init {
         let Ok(spec) = Spec::parse(bytes) else {
             return self.refuse(id, Refusal::BadMessage);
         };
-        let attached = spec.flags() & flags::ATTACHED != 0;
         let pid = self.t.client(id).map_or(1, |c| c.pid);
-        let (ppid, owners) = if attached {
-            (pid as u32, owners(pid))
-        } else {
-            (1, [None, None])
+        let (ppid, owners) = match spec.flags() & (flags::ATTACHED | flags::RUN) {
+            0 => (1, [None, None]),
+            flags::ATTACHED => (pid as u32, owners(pid)),
+            // Not with the shell: a script may leave it behind.
+            _ => (pid as u32, [file::process(pid).ok(), None]),
         };
         let care = super::units::care_of(spec, true);
         if let Err(refusal) = self.unit_accept(spec, care, ppid, owners, Some(id)) {
@@ -147,6 +159,13 @@ impl Init {
         let sent = Signal::from_named_raw(i32::from(signal))
             .ok_or(Errno::INVAL)
             .and_then(|s| pidfd_send_signal(lend(pidfd), s));
+        let lives_with = self.t.client(id).map(|c| c.pid as u32);
+        if self.t.unit(unit).is_some_and(|u| {
+            Some(u.ppid) == lives_with && !super::units::hears(u.pid, signal.into())
+        }) {
+            // It went through to a `run` that waits for it, and would be lost on an init without a handler.
+            self.owner_gone(unit);
+        }
         match sent {
             Ok(()) => self.done(id),
             Err(e) => self.refuse_fault(id, unit, Step::Signal, e),

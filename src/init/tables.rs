@@ -81,6 +81,10 @@ pub(super) struct UnitRecord {
     pub(super) report: Option<OwnedFd>,
     /// The socket that it reaches PID 1 by.
     pub(super) listener: Option<OwnedFd>,
+    /// Files and pipes that came with it to be its streams (`run`).
+    pub(super) streams: [Option<OwnedFd>; 3],
+    /// The terminal of whoever runs it, until it shows the session.
+    pub(super) terminal: Option<OwnedFd>,
     /// pidfds of the command that started it and of that command's parent.
     pub(super) owners: [Option<OwnedFd>; 2],
     /// When an unfinished clean-up is tried again.
@@ -237,6 +241,8 @@ pub(super) struct Tables {
     /// The child that loads modules, syncs or calls reboot(2).
     pub(super) helper: Option<i32>,
     pub(super) control: Option<OwnedFd>,
+    /// Descriptors on their way from a request to the record that it makes.
+    pub(super) streams: [Option<OwnedFd>; 3],
     /// The cgroup of host shells.
     pub(super) shell_cgroup: Option<OwnedFd>,
     pub(super) config: Config,
@@ -267,6 +273,7 @@ impl Tables {
                 cgroups: false,
             },
             control: None,
+            streams: [None, None, None],
             shell_cgroup: None,
             helper: None,
             definitions_wait: false,

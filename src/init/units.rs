@@ -84,6 +84,14 @@ impl Init {
         let Ok(session) = self.session_new(Whose::Unit(id), "") else {
             return Err(Refusal::TableFull);
         };
+        let mut streams = core::mem::take(&mut self.t.streams);
+        let mut terminal = None;
+        for (at, stream) in streams.iter_mut().enumerate() {
+            // A terminal of the host's enters no container.
+            if spec.flags() & flags::TERMINAL << at != 0 {
+                terminal = stream.take();
+            }
+        }
         let (life, action) = Unit::new(time::now_ms(), care);
         let mut name = String::new();
         let _ = name.push_str(text);
@@ -100,6 +108,8 @@ impl Init {
                 pid: 0,
                 pidfd: None,
                 ppid,
+                streams,
+                terminal,
                 owners,
                 cgroup: None,
                 events: None,
@@ -202,7 +212,7 @@ impl Init {
             let _ = cgroup::write(folder, c"cgroup.freeze", b"0");
         }
         let heard = record.pidfd.as_ref().is_some_and(|p| {
-            hears_term(record.pid) && pidfd_send_signal(lend(p), Signal::TERM).is_ok()
+            hears(record.pid, 15) && pidfd_send_signal(lend(p), Signal::TERM).is_ok()
         });
         if !heard {
             self.unit_event(id, Event::Unheard);
@@ -353,10 +363,13 @@ impl Init {
     fn unit_forget(&mut self, id: UnitId) {
         self.unit_leave(id);
         self.slot_free(id);
+        // Before anybody hears that it is gone.
+        if let Some(record) = self.t.unit(id) {
+            let _ = rustix::fs::unlink(file_path(&record.name).path());
+        }
         self.tell_forgotten(id);
         let session = self.t.unit_session(id);
         if let Some(record) = self.t.unit(id) {
-            let _ = rustix::fs::unlink(file_path(&record.name).path());
             let mut words = Words::new(&record.name);
             words.add(": destroyed").log(Level::Info);
         }
@@ -482,7 +495,7 @@ pub(super) fn care_of(spec: Spec<'_>, by_command: bool) -> Care {
     Care {
         restart: spec.restart(),
         grace_ms: spec.stop_timeout().map_or(GRACE_MS, u64::from),
-        attached: spec.flags() & flags::ATTACHED != 0,
+        attached: spec.flags() & (flags::ATTACHED | flags::RUN) != 0,
         forget_failed_start: by_command,
     }
 }
@@ -501,19 +514,19 @@ fn file_path(name: &str) -> Words {
     path
 }
 
-/// Whether the process has a handler for TERM: SigCgt of proc_pid_status(5). Init of a PID namespace ignores the rest.
-fn hears_term(pid: i32) -> bool {
-    const TERM_BIT: usize = 15 - 1;
+/// Whether the process has a handler for a signal: SigCgt of proc_pid_status(5). Init of a PID namespace ignores the rest, but KILL and STOP.
+pub(super) fn hears(pid: i32, signal: usize) -> bool {
+    let bit = signal.wrapping_sub(1);
     let mut room = [0u8; 2048];
     let status = files::read_proc(pid, "/status", &mut room);
     // One that blocks it takes it by signalfd or sigwait.
     [&b"SigCgt:"[..], b"SigBlk:"].iter().any(|key| {
         let set = files::line_of(status, key).unwrap_or_default();
-        // Sixteen hexadecimal digits, the lowest signals last: TERM's bit is in the fourth from the end.
+        // Sixteen hexadecimal digits, the lowest signals last, four in each.
         let digits = set.trim_ascii();
-        let digit = digits.get(digits.len().wrapping_sub(TERM_BIT / 4 + 1));
+        let digit = digits.get(digits.len().wrapping_sub(bit / 4 + 1));
         digit
             .and_then(|d| (*d as char).to_digit(16))
-            .is_some_and(|d| d & (1 << (TERM_BIT % 4)) != 0)
+            .is_some_and(|d| d & (1 << (bit % 4)) != 0)
     })
 }

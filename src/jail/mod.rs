@@ -67,6 +67,8 @@ pub struct Plan<'a> {
     pub cgroup_path: &'a CStr,
     /// Its standard streams.
     pub stdio: Stdio<'a>,
+    /// Files and pipes that take their place, one by one.
+    pub streams: [Option<BorrowedFd<'a>>; 3],
     /// The pipe on which the child reports a fault; close-on-exec.
     pub report: BorrowedFd<'a>,
     /// A socket to bind as its way back to PID 1.
@@ -235,6 +237,7 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     }
 
     program::standard_streams(plan.stdio, console, spec.user(), now);
+    program::streams(&plan.streams, now);
 
     enter(spec, &[], plan.term, now)
 }

@@ -5,6 +5,7 @@
 mod faults;
 mod joining;
 mod life;
+mod running;
 
 use pouch_qemu::bed::{Namespace, NamespaceOptions};
 use pouch_qemu::scenario::{Bed, Group, Scenario, run};
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
     let scenarios: Vec<Scenario<Fresh>> = scenarios![
         life::it_comes_up_in_a_pid_namespace,
         joining::exec_ends_as_its_command_does,
+        running::run_through_pipes_ends_as_its_command_does,
+        running::run_on_a_terminal_shows_it_until_it_ends,
         life::poweroff_ends_the_namespace,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,

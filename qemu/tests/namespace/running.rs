@@ -1,0 +1,69 @@
+//! `run`: a container in the foreground, in all its ends
+
+use crate::Fresh;
+use pouch_qemu::Result;
+
+pub fn run_through_pipes_ends_as_its_command_does(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    let before = serial.run("ls /proc/1/fd | wc -l; wc -l </proc/mounts")?;
+    for (command, words, status) in [
+        ("-- true", "", 0),
+        ("-- /bin/probe exit 77", "", 77),
+        ("-- /bin/probe exit 255", "", 255),
+        ("-- sh -c 'echo out; echo err >&2'", "out\nerr", 0),
+        ("-- sh -c 'kill -9 1; exit 3'", "", 3),
+        ("-- nothing", "Pouch: run1: unable to execute nothing: No such file or directory", 127),
+        ("-- /etc/passwd", "Pouch: run1: unable to execute /etc/passwd: Permission denied", 126),
+        ("/nowhere", "Pouch: run1: unable to mount /nowhere: No such file or directory", 125),
+        ("--cwd /nowhere -- true", "Pouch: run1: unable to enter /nowhere: No such file or directory", 125),
+    ] {
+        let line =
+            format!("pouch run run1 {command} </dev/null >/tmp/out 2>&1; s=$?; cat /tmp/out; pouch list; (exit $s)");
+        let whole = format!("{words}\nPouch containers:");
+        assert_eq!(serial.run_status(&line)?, (whole.trim_start().to_owned(), status), "{command}");
+    }
+    assert_eq!(serial.run("echo one two three | pouch run run1 -- wc -w | cat")?, "3");
+    assert_eq!(
+        serial
+            .run("seq 1 100000 | pouch run run1 -- cat | md5sum; seq 1 100000 | md5sum | uniq -c | wc -l")?
+            .lines()
+            .count(),
+        2
+    );
+    // No terminal, no session; the name is free at once.
+    assert_eq!(
+        serial.run(
+            "for i in 1 2 3; do pouch run run1 -- cat </etc/hostname >/tmp/o 2>&1 || echo $?; done; ls /run/pouch"
+        )?,
+        "control\nstage"
+    );
+    // To kill it kills the container, by whatever signal, and nothing of it is left.
+    for signal in ["TERM", "KILL", "INT", "HUP"] {
+        serial.run("pouch run run1 -- sleep 1000 </dev/null >/dev/null 2>&1 & until grep -qs started /run/pouch/cont_run1; do :; done")?;
+        serial.run(&format!("kill -{signal} $!; wait $!"))?;
+        serial.run("while [ -e /run/pouch/cont_run1 ]; do :; done")?;
+        assert_eq!(serial.run("pouch list; pidof sleep")?, "Pouch containers:");
+    }
+    // A handler hears it.
+    let line = "pouch run run1 -- sh -c 'trap \"echo heard; exit 7\" INT; echo up; while :; do sleep 0.1; done' </dev/null >/tmp/out 2>&1 & until grep -qs up /tmp/out; do :; done; kill -INT $!; wait $!; echo $?; cat /tmp/out; rm /tmp/out";
+    assert_eq!(serial.run(line)?, "7\nup\nheard");
+    assert_eq!(serial.run("rm -f /tmp/o; ls /proc/1/fd | wc -l; wc -l </proc/mounts")?, before, "descriptors, mounts");
+    Ok(())
+}
+
+pub fn run_on_a_terminal_shows_it_until_it_ends(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    serial.type_line("pouch run run1 -- sh -c 'tty; read line; echo got $line; exit 5'; echo it was $?")?;
+    serial.expect("tty1 connected\n")?.expect("/dev/console\n")?;
+    serial.type_line("roses")?.expect("got roses\n")?.expect("Pouch: run1 exited with status 5\n")?;
+    serial.expect("Console connected\n")?.expect("it was 5\n")?.prompt()?;
+    // Pipes in between: no terminal inside.
+    serial.type_line(
+        "pouch run run1 --tty none -- sh -c '[ -t 0 ] || echo no terminal; read line; echo got $line'; echo it was $?",
+    )?;
+    serial.expect("no terminal\n")?.type_line("violets")?.expect("got violets\n")?.expect("it was 0\n")?.prompt()?;
+    assert_eq!(serial.run("pouch list; ls /run/pouch")?, "Pouch containers:\ncontrol\nstage");
+    Ok(())
+}
