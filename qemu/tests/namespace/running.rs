@@ -34,9 +34,9 @@ pub fn run_through_pipes_ends_as_its_command_does(fresh: &mut Fresh) -> Result<(
     // No terminal, no session; the name is free at once.
     assert_eq!(
         serial.run(
-            "for i in 1 2 3; do pouch run run1 -- cat </etc/hostname >/tmp/o 2>&1 || echo $?; done; ls /run/pouch"
+            "for i in 1 2 3; do pouch run run1 -- cat </etc/hostname >/tmp/o 2>&1 || echo $?; done; ls /run/pouch | grep cont_"
         )?,
-        "control\nstage"
+        ""
     );
     // To kill it kills the container, by whatever signal, and nothing of it is left.
     for signal in ["TERM", "KILL", "INT", "HUP"] {
@@ -47,7 +47,7 @@ pub fn run_through_pipes_ends_as_its_command_does(fresh: &mut Fresh) -> Result<(
     }
     // A handler hears it.
     let line = "pouch run run1 -- sh -c 'trap \"echo heard; exit 7\" INT; echo up; while :; do sleep 0.1; done' </dev/null >/tmp/out 2>&1 & until grep -qs up /tmp/out; do :; done; kill -INT $!; wait $!; echo $?; cat /tmp/out; rm /tmp/out";
-    assert_eq!(serial.run(line)?, "7\nup\nheard");
+    assert!(serial.run(line)?.starts_with("7\nup\nheard"));
     assert_eq!(serial.run("rm -f /tmp/o; ls /proc/1/fd | wc -l; wc -l </proc/mounts")?, before, "descriptors, mounts");
     Ok(())
 }
@@ -64,6 +64,6 @@ pub fn run_on_a_terminal_shows_it_until_it_ends(fresh: &mut Fresh) -> Result<()>
         "pouch run run1 --tty none -- sh -c '[ -t 0 ] || echo no terminal; read line; echo got $line'; echo it was $?",
     )?;
     serial.expect("no terminal\n")?.type_line("violets")?.expect("got violets\n")?.expect("it was 0\n")?.prompt()?;
-    assert_eq!(serial.run("pouch list; ls /run/pouch")?, "Pouch containers:\ncontrol\nstage");
+    assert_eq!(serial.run("pouch list; ls /run/pouch | grep cont_")?, "Pouch containers:");
     Ok(())
 }
