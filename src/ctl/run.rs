@@ -89,7 +89,7 @@ pub fn run(name: &[u8], spec: &mut SpecBuf, err: &mut Out) -> u8 {
         terminal,
         held: false,
     };
-    let ended = sent.and_then(|()| run.to_its_end(err));
+    let ended = sent.and_then(|()| run.wait(err));
     run.hold(false);
     match ended {
         Ok(status) => status,
@@ -120,7 +120,7 @@ impl Run<'_> {
     }
 
     #[inline(never)]
-    fn to_its_end(&mut self, err: &mut Out) -> Result<u8, Lost> {
+    fn wait(&mut self, err: &mut Out) -> Result<u8, Lost> {
         let mut room: Room = [0; MESSAGE_MAX];
         loop {
             let [input, output, error] = &self.ends;
