@@ -1,7 +1,8 @@
 //! What `--help` says: a line for each command, and an example with each.
 
 use super::args::Verb;
-use crate::format::text::{Sink, line, put};
+use crate::format::pack::{Packed, pack};
+use crate::format::text::{Sink, put};
 
 /// How each command is written, a line each, in the order of [`Verb`].
 const FORMS: &str = "\
@@ -69,20 +70,20 @@ OPTIONS (also as --key=value):
 /// Tells about one command, or about all.
 pub fn show(out: &mut Sink<'_>, verb: Verb) {
     // The last line is the empty one behind the last break.
-    let one = |lines| line(lines, verb as usize).filter(|l| !l.is_empty());
-    match (one(FORMS), one(EXAMPLES)) {
+    let one = |lines: Packed| lines.line(verb as usize);
+    match (one(pack!(FORMS)), one(pack!(EXAMPLES))) {
         (Some(form), Some(example)) => put!(out, "{}\nExample: {}\n", form, example),
         _ => put!(
             out,
             "{}COMMAND --help for an example, pouch --version\n",
-            FORMS
+            pack!(FORMS)
         ),
     }
     if matches!(
         verb,
         Verb::Start | Verb::StartHere | Verb::Run | Verb::Init | Verb::Help | Verb::Version
     ) {
-        put!(out, OPTIONS);
+        put!(out, pack!(OPTIONS));
     }
 }
 

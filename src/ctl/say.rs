@@ -8,7 +8,8 @@ use super::socket::Lost;
 use crate::format::errno::Reason as Errno;
 use crate::format::fault::Step;
 use crate::format::message::Refusal;
-use crate::format::text::{Plain, Sink, Value, fill, line, put};
+use crate::format::pack::{Packed, pack};
+use crate::format::text::{Plain, Sink, Value, fill_packed, put};
 
 /// The exit code of what was asked rightly and not done.
 pub const FAILED: u8 = 1;
@@ -49,7 +50,8 @@ pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8
         Refusal::Fault(fault) => (name.into(), fault.into()),
         _ => (name.into(), name.into()),
     };
-    let form = line(REFUSALS, refusal.number().into()).unwrap_or_default();
+    let form = pack!(REFUSALS).line(refusal.number().into());
+    let form = form.unwrap_or(Packed(b""));
     put!(err, "Pouch: ");
     put!(err, form, first, second);
     put!(err, "\n");
@@ -107,13 +109,17 @@ pub fn reason(error: rustix::io::Errno) -> Errno {
 
 /// A command line that cannot be read.
 pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
-    const UNKNOWN: &str = "Pouch: unknown {} {}\nSee pouch --help\n";
+    const UNKNOWN: Packed = pack!("Pouch: unknown {} {}\nSee pouch --help\n");
     let none = Value::Word(b"");
     let (form, values, code) = match usage {
-        Usage::Count => ("Error: Invalid number of arguments.\n", [none; 3], FAILED),
+        Usage::Count => (
+            pack!("Error: Invalid number of arguments.\n"),
+            [none; 3],
+            FAILED,
+        ),
         Usage::NoContainer(name) => return refusal(err, Refusal::NotFound, b"", name),
         Usage::NoImage { name, image } => {
-            let form = "Pouch: {}: no image {} in the store\n";
+            let form = pack!("Pouch: {}: no image {} in the store\n");
             (
                 form,
                 [Value::Plain(name), Value::Plain(image), none],
@@ -131,7 +137,7 @@ pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
             };
             put!(err, "Pouch: {}{}", Plain(what), blank);
             let values = [Value::Plain(value), Value::Reason(reason), none];
-            ("{}: {}\n", values, USAGE)
+            (pack!("{}: {}\n"), values, USAGE)
         }
         Usage::UnknownCommand(word) => {
             (UNKNOWN, ["command".into(), Value::Plain(word), none], USAGE)
@@ -143,7 +149,7 @@ pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
             USAGE,
         ),
     };
-    fill(err, form, &values);
+    fill_packed(err, form.0, &values);
     code
 }
 

@@ -13,6 +13,7 @@ pub mod message;
 pub mod name;
 pub mod number;
 pub mod options;
+pub mod pack;
 pub mod reason;
 pub mod signal;
 pub mod spec;
