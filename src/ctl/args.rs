@@ -35,6 +35,8 @@ pub enum Verb {
     Exec,
     Cgroup,
     Stats,
+    Events,
+    Reexec,
     PowerOff,
     Reboot,
     Halt,
@@ -46,8 +48,8 @@ pub enum Verb {
 
 /// Words behind `pouch`, and what they call, in the same order.
 const WORDS: &str = "start connect attach disconnect destroy distroy stop restart kill freeze thaw \
-    list info logs run exec cgroup stats poweroff reboot halt help --help version --version";
-const WORD_VERBS: [Verb; 25] = [
+    list info logs run exec cgroup stats events reexec poweroff reboot halt help --help version --version";
+const WORD_VERBS: [Verb; 27] = [
     Verb::Start,
     Verb::Connect,
     Verb::Attach,
@@ -66,6 +68,8 @@ const WORD_VERBS: [Verb; 25] = [
     Verb::Exec,
     Verb::Cgroup,
     Verb::Stats,
+    Verb::Events,
+    Verb::Reexec,
     Verb::PowerOff,
     Verb::Reboot,
     Verb::Halt,
@@ -227,7 +231,9 @@ impl<'a> Call<'a> {
         words.read(self.verb, self.rest, spec)?;
         // A missing name is empty until it is known whether the command wants one.
         let name = words.name.unwrap_or_default();
-        let optional = !takes_name(self.verb) || (inside && self.verb == Verb::Info);
+        let optional = !takes_name(self.verb)
+            || (inside && self.verb == Verb::Info)
+            || self.verb == Verb::Reexec;
         if words.name.is_none() && !optional {
             return Err(Usage::Count);
         }
@@ -260,8 +266,8 @@ impl<'a> Call<'a> {
 }
 
 /// The number on the wire of what each verb asks, in the order of [`Verb`].
-const NUMBERS: [u8; 24] = [
-    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 1, 14, 14, 4, 13, 13, 13, 13, 4, 4,
+const NUMBERS: [u8; 26] = [
+    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 1, 14, 14, 4, 15, 16, 13, 13, 13, 13, 4, 4,
 ];
 
 /// Checks a start's names and ends its spec.
@@ -350,8 +356,8 @@ impl<'a> Words<'a> {
                 [b'-', _, ..] if !literal => match (verb, pick(OPTIONS, &OPTION_OF, arg)) {
                     (Verb::Start | Verb::StartHere, Some(Opt::Demonize)) => self.demonize = true,
                     (Verb::Connect | Verb::Attach, Some(Opt::Watch))
-                    | (Verb::Logs, Some(Opt::Follow)) => self.more = 1,
-                    (Verb::List | Verb::Info, Some(Opt::Json)) => self.json = true,
+                    | (Verb::Logs | Verb::Events, Some(Opt::Follow)) => self.more = 1,
+                    (Verb::List | Verb::Info | Verb::Events, Some(Opt::Json)) => self.json = true,
                     (Verb::Kill, option) => {
                         // -s SIG or -SIG.
                         let apart = match option {
@@ -391,7 +397,7 @@ fn bad<'a>(what: &'a [u8], value: Option<&'a [u8]>, reason: Reason) -> Usage<'a>
 fn takes_name(verb: Verb) -> bool {
     !matches!(
         verb,
-        Verb::List | Verb::Disconnect | Verb::PowerOff | Verb::Reboot | Verb::Halt
+        Verb::List | Verb::Events | Verb::Disconnect | Verb::PowerOff | Verb::Reboot | Verb::Halt
     )
 }
 

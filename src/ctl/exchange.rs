@@ -1,6 +1,7 @@
 //! An answer of PID 1 on its way to a person: every reply up to the last one.
 
 use super::args::Command;
+use super::events::Lines;
 use super::line::{self, Terminal};
 use super::out::Out;
 use super::say;
@@ -47,6 +48,7 @@ impl Exchange<'_> {
         let mut shown = 0u32;
         // Its modes go back to what they were when this is dropped.
         let mut held = None;
+        let mut lines = Lines::default();
         loop {
             if let Some(held) = &held
                 && let Some(signal) = line::attend(held, &self.socket)
@@ -61,7 +63,10 @@ impl Exchange<'_> {
                     shown += 1;
                 }
                 Reply::Bytes(bytes) => {
-                    out.raw(bytes);
+                    match self.json {
+                        true => lines.take(out, bytes),
+                        false => out.raw(bytes),
+                    }
                     out.flush();
                     if out.is_closed() {
                         return Ok(0);
@@ -152,6 +157,9 @@ mod tests {
         restarts: 0,
         ended: None,
         fault: None,
+        waits: b"",
+        ready: true,
+        health: 0,
     };
 
     /// Plays PID 1 with fixed replies; gives back exit code or loss, answers and messages.

@@ -24,6 +24,8 @@ pouch run NAME [DIR] [OPTIONS] [-- COMMAND [ARG...]]
 pouch exec NAME [--] COMMAND [ARG...]
 pouch cgroup NAME [FILE [VALUE[,VALUE...]]]
 pouch stats [--watch|--json|--prometheus]
+pouch events [-f] [--json]
+pouch reexec [BINARY]
 pouch poweroff
 pouch reboot
 pouch halt
@@ -49,6 +51,8 @@ pouch run c1 -- sort <list >sorted     (exit: its status, or 125 126 127)
 pouch exec c1 ps
 pouch cgroup c1 memory.max 32M     (until it ends; without FILE: all)
 pouch stats --watch     (q leaves)
+pouch events -f
+pouch reexec /mnt/pouch     (another version takes over, containers go on)
 init 0
 init 6
 halt
@@ -65,6 +69,9 @@ OPTIONS (also as --key=value):
   --cap-add, --cap-drop NAME[,NAME]|ALL  --privileged
   --no-new-privs=no  --seccomp off
   --restart no|on-failure[:N]|always  --stop-timeout S
+  --after NAME[,NAME]   starts when those are ready
+  --ready fd:N          ready when it writes a newline there
+  --health COMMAND      run in it; --health-interval 30 --health-timeout 30 (s) --health-retries 3
 ";
 
 /// Tells about one command, or about all.

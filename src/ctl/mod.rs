@@ -5,6 +5,7 @@
 //! there, never by the environment.
 
 pub mod args;
+mod events;
 mod exchange;
 mod exec;
 mod help;

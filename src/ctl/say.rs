@@ -37,7 +37,9 @@ the board is going down
 {}: {}
 {}: ended before it came up
 PID 1 is busy, try again
-{}: this line shows another session by now";
+{}: this line shows another session by now
+{}: after {} goes in a circle
+{} does not take over; the old one goes on";
 
 /// Why PID 1 did not do it. `word` called the command, `name` is what it was about.
 pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8]) -> u8 {
@@ -48,6 +50,7 @@ pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8
         Refusal::SlotHeld { slot, by } => ((*slot).into(), Plain(by).into()),
         Refusal::SlotEmpty { slot } => ((*slot).into(), name.into()),
         Refusal::Fault(fault) => (name.into(), fault.into()),
+        Refusal::Circle { after } => (name.into(), Plain(after).into()),
         _ => (name.into(), name.into()),
     };
     let form = pack!(REFUSALS).line(refusal.number().into());
@@ -216,6 +219,14 @@ mod tests {
             (
                 Refusal::MovedOn,
                 "Pouch: c1: this line shows another session by now",
+            ),
+            (
+                Refusal::Circle { after: b"db" },
+                "Pouch: c1: after db goes in a circle",
+            ),
+            (
+                Refusal::NoTakeOver,
+                "Pouch: c1 does not take over; the old one goes on",
             ),
         ] {
             let (code, text) = said(|err| refusal(err, why, b"list", b"c1"));

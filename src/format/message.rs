@@ -65,6 +65,10 @@ pub enum Request<'a> {
     Join { name: &'a [u8] },
     /// The caller's terminal may have another size now. A client whose terminal is a line sends it on its own connection and gets no answer; any other gets [`Reply::Done`].
     Resize,
+    /// The event log: [`Reply::Bytes`], then [`Reply::Done`]; with follow, until the client goes.
+    Events { follow: bool },
+    /// Replace PID 1 in place by the binary whose descriptor comes along, its own where none does.
+    Reexec { name: &'a [u8] },
 }
 
 /// What a unit is doing, for lists.
@@ -131,6 +135,12 @@ pub struct Unit<'a> {
     pub ended: Option<Ended>,
     /// Why its last start failed.
     pub fault: Option<Fault<'a>>,
+    /// Those it waits for before it starts, commas between.
+    pub waits: &'a [u8],
+    /// Whether it runs and is ready.
+    pub ready: bool,
+    /// What its health command says: none, starting, healthy, unhealthy.
+    pub health: u8,
 }
 
 /// Why a request is not done.
@@ -171,6 +181,10 @@ pub enum Refusal<'a> {
     Busy,
     /// The caller's line shows another session by now.
     MovedOn,
+    /// It is to be started after that one, which comes after it.
+    Circle { after: &'a [u8] },
+    /// The binary did not say in time that it can go on with what there is.
+    NoTakeOver,
 }
 
 /// What PID 1 answers.
@@ -195,12 +209,12 @@ pub enum Reply<'a> {
 
 /// Whether a request of that number has a name (or a spec, or a target).
 fn has_name(number: u8) -> bool {
-    !matches!(number, 3 | 4 | 13 | 17)
+    !matches!(number, 3 | 4 | 13 | 15 | 17)
 }
 
 /// Whether a byte comes behind it: a flag, a signal, an end.
 fn has_more(number: u8) -> bool {
-    matches!(number, 2 | 9 | 12 | 13)
+    matches!(number, 2 | 9 | 12 | 13 | 15)
 }
 
 impl<'a> Request<'a> {
@@ -223,6 +237,8 @@ impl<'a> Request<'a> {
             Request::Power { how } => (13, b"", how as u8),
             Request::Join { name } => (14, name, 0),
             Request::Resize => (17, b"", 0),
+            Request::Events { follow } => (15, b"", follow.into()),
+            Request::Reexec { name } => (16, name, 0),
         }
     }
 
@@ -230,7 +246,7 @@ impl<'a> Request<'a> {
     #[inline(never)]
     pub fn of(number: u8, name: &'a [u8], more: u8) -> Option<Self> {
         let flag = more != 0;
-        if matches!(number, 2 | 12) && more > 1 {
+        if matches!(number, 2 | 12 | 15) && more > 1 {
             return None;
         }
         Some(match number {
@@ -259,6 +275,8 @@ impl<'a> Request<'a> {
             },
             14 => Request::Join { name },
             17 => Request::Resize,
+            15 => Request::Events { follow: flag },
+            16 => Request::Reexec { name },
             _ => return None,
         })
     }
@@ -313,6 +331,9 @@ impl<'a> Unit<'a> {
         if let Some(fault) = self.fault {
             fault.emit(w);
         }
+        w.bytes(self.waits);
+        w.u8(self.ready.into());
+        w.u8(self.health);
     }
 
     #[inline(never)] // written in one place, copied as a whole
@@ -331,6 +352,9 @@ impl<'a> Unit<'a> {
             restarts: r.u32(),
             ended: r.flag().then(|| Ended::parse(r)),
             fault: r.flag().then(|| Fault::parse(r)),
+            waits: r.bytes(),
+            ready: r.flag(),
+            health: r.u8(),
         }
     }
 }
@@ -356,6 +380,8 @@ impl<'a> Refusal<'a> {
             Refusal::Gone => 14,
             Refusal::Busy => 15,
             Refusal::MovedOn => 16,
+            Refusal::Circle { .. } => 17,
+            Refusal::NoTakeOver => 18,
         }
     }
 
@@ -368,6 +394,7 @@ impl<'a> Refusal<'a> {
             }
             Refusal::SlotEmpty { slot } => w.u8(slot),
             Refusal::Fault(fault) => fault.emit(w),
+            Refusal::Circle { after } => w.bytes(after),
             _ => {}
         }
     }
@@ -375,7 +402,7 @@ impl<'a> Refusal<'a> {
     #[inline(never)]
     fn parse(r: &mut Reader<'a>) -> Self {
         let number = r.u8();
-        r.check(number < 17);
+        r.check(number < 19);
         match number {
             0 => Refusal::BadMessage,
             1 => Refusal::NotFound,
@@ -396,7 +423,9 @@ impl<'a> Refusal<'a> {
             13 => Refusal::Fault(Fault::parse(r)),
             14 => Refusal::Gone,
             15 => Refusal::Busy,
-            _ => Refusal::MovedOn,
+            16 => Refusal::MovedOn,
+            17 => Refusal::Circle { after: r.bytes() },
+            _ => Refusal::NoTakeOver,
         }
     }
 }
@@ -459,7 +488,7 @@ mod tests {
     use super::super::fault::Step;
     use super::*;
 
-    fn requests() -> [Request<'static>; 15] {
+    fn requests() -> [Request<'static>; 17] {
         [
             Request::Start { spec: b"spec" },
             Request::Connect {
@@ -485,6 +514,8 @@ mod tests {
             Request::Power { how: Power::Halt },
             Request::Power { how: Power::Reboot },
             Request::Resize,
+            Request::Events { follow: true },
+            Request::Reexec { name: b"/init" },
         ]
     }
 
@@ -506,6 +537,9 @@ mod tests {
             restarts: 3,
             ended: Some(Ended::Signalled(9)),
             fault: Some(fault),
+            waits: b"db,log",
+            ready: true,
+            health: 2,
         };
         let mut all = std::vec![
             Reply::Done,
@@ -541,6 +575,8 @@ mod tests {
             Refusal::Gone,
             Refusal::Busy,
             Refusal::MovedOn,
+            Refusal::Circle { after: b"db" },
+            Refusal::NoTakeOver,
         ];
         all.extend(refusals.map(Reply::Refused));
         all

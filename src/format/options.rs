@@ -8,6 +8,7 @@
 use super::reason::Reason;
 use super::spec::{Restart, SpecBuf, TTY_AUTO, TTY_NONE, Tag, flags};
 use super::text::{Take, Text, behind, cut, decimal, pick, put, which};
+use super::wire::Writer;
 use super::{capability, name, number};
 
 /// Whether an option stands alone or wants a value.
@@ -38,13 +39,18 @@ enum Key {
     StopTimeout,
     Restart,
     Device,
+    After,
+    Ready,
+    Health,
+    HealthTime(usize),
     Cgroup,
 }
 
 /// The options' names, and what they are, in the same order.
 const NAMES: &str = "read-only privileged tty hostname env user cwd net no-new-privs seccomp \
-    cap-add cap-drop mount tmpfs stop-timeout restart device";
-const KEYS: [Key; 17] = [
+    cap-add cap-drop mount tmpfs stop-timeout restart device after ready health health-interval \
+    health-timeout health-retries";
+const KEYS: [Key; 23] = [
     Key::ReadOnly,
     Key::Privileged,
     Key::Tty,
@@ -62,6 +68,12 @@ const KEYS: [Key; 17] = [
     Key::StopTimeout,
     Key::Restart,
     Key::Device,
+    Key::After,
+    Key::Ready,
+    Key::Health,
+    Key::HealthTime(0),
+    Key::HealthTime(4),
+    Key::HealthTime(8),
 ];
 
 /// The longest path, the kernel's PATH_MAX without its NUL.
@@ -70,6 +82,9 @@ const PATH_MAX: usize = 4095;
 const CGROUP_VALUE_MAX: usize = 256;
 /// The longest host name (HOST_NAME_MAX), and more than the longest cgroup file's name.
 const HOSTNAME_MAX: usize = 64;
+
+/// Descriptors on which a container may say that it is ready: no standard stream, and below the usual limit.
+const READY_FDS: core::ops::RangeInclusive<u64> = 3..=255;
 
 fn key(name: &[u8]) -> Option<Key> {
     pick(NAMES, &KEYS, name).or(is_cgroup_file(name).then_some(Key::Cgroup))
@@ -128,6 +143,10 @@ pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<()
             (Tag::StopTimeout, u64::from(ms))
         }
         Key::Restart => (Tag::Restart, restart(value)?),
+        Key::Ready => (Tag::Ready, ready(value).ok_or(Reason::Ready)?),
+        Key::After => return after(spec, value),
+        Key::Health => return Ok(spec.set_str(Tag::Health, value)?),
+        Key::HealthTime(at) => return health_time(spec, at, value),
         Key::Hostname => return Ok(spec.set_str(Tag::Hostname, hostname(value)?)?),
         Key::Cwd => return Ok(spec.set_str(Tag::Cwd, path(value)?)?),
         Key::Env => return environment(spec, value),
@@ -252,6 +271,47 @@ fn restart(value: &[u8]) -> Result<u64, Reason> {
     let policy = policy.ok_or(Reason::Restart)?;
     let [a, b, c, d, e] = policy.to_bytes();
     Ok(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]))
+}
+
+/// fd:N.
+fn ready(value: &[u8]) -> Option<u64> {
+    let number = number::u64(behind(value, b"fd:")?)?;
+    Some(number).filter(|n| READY_FDS.contains(n))
+}
+
+/// NAME[,NAME]; further ones add up.
+fn after(spec: &mut SpecBuf, value: &[u8]) -> Result<(), Reason> {
+    let mut rest = Some(value);
+    while let Some(some) = rest {
+        let (other, behind) = cut(some, b',');
+        if !name::is_valid(other) {
+            return Err(Reason::BadName);
+        }
+        spec.push_str(Tag::After, other)?;
+        rest = behind;
+    }
+    Ok(())
+}
+
+/// One of the three numbers of [`Tag::HealthTimes`]: two in seconds, the last a count.
+fn health_time(spec: &mut SpecBuf, at: usize, value: &[u8]) -> Result<(), Reason> {
+    let number = match at {
+        8 => number::u32(value).ok_or(Reason::Number)?,
+        _ => thousandths(value).ok_or(Reason::Seconds)?,
+    };
+    if number == 0 {
+        return Err(Reason::Zero);
+    }
+    let mut all = spec.view().health_times();
+    if let Some(place) = all.get_mut(at / 4) {
+        *place = number;
+    }
+    let mut bytes = [0; 12];
+    let mut w = Writer::new(&mut bytes);
+    for n in all {
+        w.u32(n);
+    }
+    Ok(spec.set(Tag::HealthTimes, &bytes)?)
 }
 
 /// Whether `name` is a file of cgroup v2 that may be set: a controller's, or a bound of

@@ -84,6 +84,10 @@ reasons! {
     OnCrash "must be reexec, reboot or halt";
     /// No number.
     Number "must be a number";
+    /// No descriptor.
+    Ready "must be fd:N, N from 3 to 255";
+    /// Nothing where something is wanted.
+    Zero "must be more than 0";
 }
 
 impl Reason {
@@ -120,6 +124,6 @@ mod tests {
             put!(&mut text, "{}", reason);
             assert_eq!(text.as_str(), words);
         }
-        assert_eq!(WORDS.lines().count(), Reason::Number as usize + 1);
+        assert_eq!(WORDS.lines().count(), Reason::Zero as usize + 1);
     }
 }

@@ -6,6 +6,7 @@
 //! they lie. Tags are the wire's and the re-executed PID 1's: never used again for
 //! another meaning.
 
+use super::wire::Reader;
 use core::ffi::CStr;
 use heapless::Vec;
 
@@ -500,6 +501,20 @@ impl<'a> Spec<'a> {
     /// Grace at stop in milliseconds, `None` for the default.
     pub fn stop_timeout(self) -> Option<u32> {
         self.number(Tag::StopTimeout).map(|n| n as u32)
+    }
+
+    /// The descriptor on which it says that it is ready.
+    pub fn ready(self) -> Option<u32> {
+        self.number(Tag::Ready).map(|n| n as u32)
+    }
+
+    /// The health command's interval and time limit in milliseconds, and its retries: docker's where nothing is said.
+    pub fn health_times(self) -> [u32; 3] {
+        let Some(record) = self.records().find(|r| r.tag == Tag::HealthTimes) else {
+            return [30_000, 30_000, 3];
+        };
+        let mut r = Reader::new(record.bytes);
+        [r.u32(), r.u32(), r.u32()]
     }
 
     /// When it is started again.

@@ -26,13 +26,18 @@ const LINE: &str = "%n : %s %t pid %p age %a memory %m restarts %r";
 // What ended a container matters once it does not run; a fault always does.
 const LINE_ENDED: &str = " %e";
 const LINE_FAULT: &str = " %f";
+const LINE_WAITS: &str = " waiting for %w";
+const LINE_HEALTH: &str = " %h";
 const FILE: &str = "NAME: %n\nSTATE: %s\nTTYNUM: %T\nPID: %p\nPPID: %P\nIMAGE: %i\n\
     CGROUP: /sys/fs/cgroup/pouch/%n\nRESTARTS: %r\nEXIT: %e\n";
-const INFO: &str = "AGE: %a\nMEMORY: %m\n";
+const INFO: &str = "AGE: %a\nMEMORY: %m\nAFTER: %w\nREADY: %R\nHEALTH: %h\n";
+/// What a health command says, by its number; docker's words.
+const HEALTH: &str = " starting healthy unhealthy";
 const INFO_FAULT: &str = "FAULT: %f\n";
 const JSON: &str = "{\"name\":\"%n\",\"state\":\"%s\",\"tty\":%\"t,\"pid\":%p,\"ppid\":%P,\
     \"image\":%\"i,\"cgroup\":\"/sys/fs/cgroup/pouch/%n\",\"age_ms\":%A,\"memory\":%M,\
-    \"restarts\":%r,\"exit\":%\"e,\"fault\":%\"f}";
+    \"restarts\":%r,\"exit\":%\"e,\"fault\":%\"f,\
+    \"waiting_for\":%\"w,\"ready\":%\"R,\"health\":%\"h}";
 
 /// Shows a container.
 pub fn show(sink: &mut Sink<'_>, form: Form, unit: &Unit<'_>) {
@@ -46,6 +51,12 @@ pub fn show(sink: &mut Sink<'_>, form: Form, unit: &Unit<'_>) {
             }
             if fault {
                 fill(sink, LINE_FAULT, unit, "");
+            }
+            if !unit.waits.is_empty() {
+                fill(sink, LINE_WAITS, unit, "");
+            }
+            if unit.health != 0 {
+                fill(sink, LINE_HEALTH, unit, "");
             }
         }
         Form::File => fill(sink, FILE, unit, "-"),
@@ -110,6 +121,21 @@ fn words(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()
         }
         b'e' if json => ended(sink, unit.ended?),
         b'e' => put!(sink, "{}", unit.ended?),
+        b'w' if unit.waits.is_empty() => return None,
+        b'w' if json => quoted(sink, unit.waits),
+        b'w' => put!(sink, "{}", Plain(unit.waits)),
+        b'R' => {
+            let word = text::nth(
+                "no yes false true",
+                b' ',
+                unit.ready as usize + 2 * json as usize,
+            );
+            sink.take(word?.as_bytes());
+        }
+        b'h' => {
+            let word = text::nth(HEALTH, b' ', unit.health.into()).filter(|w| !w.is_empty())?;
+            put!(sink, if json { "\"{}\"" } else { "{}" }, word);
+        }
         b'a' => age(sink, unit.age_ms),
         b'm' => size(sink, unit.memory?),
         _ => {
@@ -165,7 +191,7 @@ fn size(sink: &mut Sink<'_>, bytes: u64) {
 
 /// A JSON string, its quotes included; what is no UTF-8 becomes U+FFFD.
 #[inline(never)]
-fn quoted(sink: &mut Sink<'_>, bytes: &[u8]) {
+pub fn quoted(sink: &mut Sink<'_>, bytes: &[u8]) {
     sink.take(b"\"");
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -222,10 +248,16 @@ mod tests {
         restarts: 3,
         ended: None,
         fault: None,
+        waits: b"",
+        ready: true,
+        health: 2,
     };
 
     const ENDED: Unit<'static> = Unit {
         image: b"",
+        waits: b"db,log",
+        ready: false,
+        health: 0,
         state: State::Ended,
         slot: None,
         pid: 0,
@@ -270,13 +302,19 @@ mod tests {
             text(Form::Info, &ENDED),
             "NAME: c1\nSTATE: ended\nTTYNUM: -\nPID: -\nPPID: 1\nIMAGE: -\n\
              CGROUP: /sys/fs/cgroup/pouch/c1\nRESTARTS: 3\nEXIT: killed by signal 9 (SIGKILL)\n\
-             AGE: 12s\nMEMORY: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
+             AGE: 12s\nMEMORY: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
         );
         assert!(
             text(Form::File, &RUNNING)
                 .contains("\nTTYNUM: 1\nPID: 77\nPPID: 1\nIMAGE: /srv/\"we\\b??\n")
         );
-        assert!(text(Form::Info, &RUNNING).ends_with("EXIT: -\nAGE: 12s\nMEMORY: 4.0K\n"));
+        assert!(
+            text(Form::Info, &RUNNING).ends_with(
+                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nAFTER: -\nREADY: yes\nHEALTH: healthy\n"
+            )
+        );
+        assert!(text(Form::Line, &RUNNING).ends_with("restarts 3 healthy"));
+        assert!(text(Form::Line, &ENDED).ends_with(" waiting for db,log"));
     }
 
     #[test]
@@ -285,7 +323,8 @@ mod tests {
             text(Form::Json, &RUNNING),
             "{\"name\":\"c1\",\"state\":\"started\",\"tty\":\"tty1\",\"pid\":77,\"ppid\":1,\
              \"image\":\"/srv/\\\"we\\\\b\\u000a\u{fffd}\",\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\
-             \"age_ms\":12345,\"memory\":4096,\"restarts\":3,\"exit\":null,\"fault\":null}"
+             \"age_ms\":12345,\"memory\":4096,\"restarts\":3,\"exit\":null,\"fault\":null,\
+             \"waiting_for\":null,\"ready\":true,\"health\":\"healthy\"}"
         );
         assert_eq!(
             text(Form::Json, &ENDED),
@@ -293,7 +332,8 @@ mod tests {
              \"image\":null,\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\"age_ms\":12345,\"memory\":null,\
              \"restarts\":3,\"exit\":{\"kind\":\"signalled\",\"value\":9},\
              \"fault\":{\"verb\":\"execute\",\"object\":\"/bin/x\",\"errno\":2,\
-             \"reason\":\"No such file or directory\"}}"
+             \"reason\":\"No such file or directory\"},\
+             \"waiting_for\":\"db,log\",\"ready\":false,\"health\":null}"
         );
     }
 }

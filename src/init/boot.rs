@@ -283,6 +283,7 @@ impl Init {
         if owns_hostname() {
             hostname();
         }
+        let _ = self.session_new(super::tables::Whose::Events, "");
         super::cgroup::prepare(self.t);
         self.listen()?;
         self.watch_basics()?;

@@ -11,7 +11,6 @@ use log::Level;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::OFlags;
 
-use super::log::note;
 use super::poll::{Token, rewatch, watch};
 use super::tables::Tables;
 use super::words::Words;
@@ -226,7 +225,7 @@ impl Init {
                 drop(process::adopt_fd(number));
             }
         }
-        note(Level::Warn, "PID 1 goes on after a crash");
+        self.tell("reexec", "-", "PID 1 goes on after a crash");
         Ok(())
     }
 }
@@ -284,6 +283,8 @@ impl Tables {
             if let Some(unit) = unit {
                 open.keep(&unit.pidfd);
                 open.keep(&unit.cgroup);
+                open.keep(&unit.asked_fd);
+                open.again(&unit.ready, Token::Ready, id);
                 open.again(&unit.report, Token::Report, id);
                 open.again(&unit.events, Token::Cgroup, id);
                 open.again(&unit.listener, Token::Listener, id);

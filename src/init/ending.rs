@@ -8,7 +8,7 @@ use rustix::process::{WaitOptions, wait};
 use rustix::system::{RebootCommand, reboot};
 
 use super::log::note;
-use super::tables::{LINES, Line, UNITS, UnitId, is_due};
+use super::tables::{LINES, Line, is_due};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::ended::Ended;
@@ -16,7 +16,6 @@ use crate::format::message::Power;
 use crate::format::number::octal;
 use crate::format::text::{cut, which};
 use crate::policy::shutdown::{Action, Event};
-use crate::policy::unit;
 use crate::sys::{self, Errno, process, signal, time};
 
 /// Signals by number, as busybox's poweroff, reboot and halt send them.
@@ -85,6 +84,8 @@ impl Init {
     fn reaped(&mut self, pid: i32, ended: Ended) {
         if let Some(id) = self.t.find_unit(&|u| u.pid == pid) {
             self.unit_ended(id, ended);
+        } else if let Some(id) = self.t.find_unit(&|u| u.asked == pid) {
+            self.health_answered(id, ended);
         } else if let Some(line) = self.t.find_line(&|l| l.shell.pid == pid) {
             self.shell_ended(line, ended, time::now_ms());
         } else if self.t.helper == Some(pid) {
@@ -122,6 +123,10 @@ impl Init {
 
     /// The end's next phase, if its time has come.
     pub(super) fn ending_due(&mut self, now: u64) {
+        if self.t.ending.stops_containers() {
+            self.stop_last();
+            self.ending_check();
+        }
         if is_due(self.t.ending.deadline(), now) {
             self.ending_event(Event::Tick);
         }
@@ -165,10 +170,6 @@ impl Init {
         for line in 0..LINES as Line {
             self.line_tell(line, words.as_str());
         }
-        for id in 0..UNITS as UnitId {
-            self.unit_event(id, unit::Event::Stop);
-        }
-        self.ending_check();
     }
 
     /// Unmounting and sync(2) may hang for ever: a child does them.

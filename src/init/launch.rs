@@ -3,8 +3,6 @@
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 
-use log::Level;
-
 use super::poll::{Token, watch};
 use super::tables::{Kept, UnitId};
 use super::words::Words;
@@ -27,6 +25,7 @@ impl Init {
         if let Some(record) = self.t.unit_mut(id) {
             record.fault = None;
         }
+        self.unit_tell(id, "start", "");
         let mut step = Step::Clone;
         if let Err(e) = self.unit_try(id, &mut step) {
             if let Some(record) = self.t.unit_mut(id)
@@ -66,12 +65,13 @@ impl Init {
             files::keep(&mut record.listener, listener);
         }
         *step = Step::Clone;
+        let ready = self.ready_pipe(id)?;
         let (report, writing) = report_pipe()?;
         let _ = watch(&self.epoll, &report, Token::Report, id);
         if let Some(record) = self.t.unit_mut(id) {
             files::keep(&mut record.report, report);
         }
-        let (pid, pidfd) = self.unit_clone(id, &writing, output.as_ref())?;
+        let (pid, pidfd) = self.unit_clone(id, &writing, output.as_ref(), ready.as_ref())?;
         if let Some(record) = self.t.unit_mut(id) {
             record.pid = pid;
             // True until the child says otherwise: one that is killed on its way says nothing.
@@ -118,6 +118,7 @@ impl Init {
         id: UnitId,
         report: &OwnedFd,
         output: Option<&OwnedFd>,
+        ready: Option<&OwnedFd>,
     ) -> Result<(i32, OwnedFd), Errno> {
         let none = Errno::NOENT;
         let spec = self.spec_of(id).ok_or(none)?;
@@ -149,6 +150,7 @@ impl Init {
             stdio,
             streams: record.streams.each_ref().map(|s| s.as_ref().map(lend)),
             report: lend(report),
+            ready: ready.map(lend),
             listener: lend(listener),
             binary: lend(&self.binary),
             term: shells::term(vt),
@@ -166,13 +168,13 @@ impl Init {
         if !execed {
             return self.unit_event(id, Event::LaunchFailed);
         }
+        let mut words = Words::new("pid ");
+        words.num(record.pid as u64);
+        self.unit_tell(id, "exec", words.as_str());
         self.unit_event(id, Event::Execed);
         let Some(record) = self.t.unit(id) else {
             return;
         };
-        let mut words = Words::new(&record.name);
-        words.add(": started, pid ").num(record.pid as u64);
-        words.log(Level::Info);
         if let Some(listener) = &record.listener {
             // It is bound and listening by now: the child did that before execve.
             let _ = watch(&self.epoll, listener, Token::Listener, id);

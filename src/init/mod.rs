@@ -10,8 +10,11 @@ mod clients;
 mod config;
 pub mod crash;
 mod ending;
+mod events;
 mod files;
+mod fleet;
 mod handed;
+mod health;
 mod joining;
 mod keys;
 mod launch;
@@ -126,6 +129,7 @@ impl Init {
     /// Everything whose time has come.
     fn due(&mut self, now: u64) {
         self.units_due(now);
+        self.fleet_due(now);
         self.lines_due(now);
         self.shells_due(now);
         self.ending_due(now);
@@ -135,6 +139,7 @@ impl Init {
     fn deadline(&self) -> u64 {
         let mut soonest = tables::NEVER;
         self.units_deadline(&mut soonest);
+        self.fleet_deadline(&mut soonest);
         self.lines_deadline(&mut soonest);
         tables::sooner(&mut soonest, self.t.ending.deadline());
         soonest

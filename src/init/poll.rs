@@ -22,9 +22,10 @@ pub(super) enum Token {
     Listener = 7,
     Owner = 8,
     ShellReport = 9,
+    Ready = 10,
 }
 
-const TOKENS: [Token; 10] = [
+const TOKENS: [Token; 11] = [
     Token::Signals,
     Token::Control,
     Token::Line,
@@ -35,6 +36,7 @@ const TOKENS: [Token; 10] = [
     Token::Listener,
     Token::Owner,
     Token::ShellReport,
+    Token::Ready,
 ];
 
 /// The most events taken in one turn, so that none of many is far behind.
@@ -154,6 +156,7 @@ impl Init {
             Token::Listener => self.listener_ready(id),
             Token::Owner => self.owner_gone(id),
             Token::ShellReport => self.shell_report_ready(id),
+            Token::Ready => self.ready_ready(id),
         }
     }
 }

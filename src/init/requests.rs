@@ -3,14 +3,13 @@
 use rustix::fd::OwnedFd;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::tables::{ClientId, SESSIONS, Session, UNITS, UnitId, Waits, Whose};
+use super::tables::{ClientId, EVENTS, SESSIONS, Session, UNITS, UnitId, Waits, Whose};
 use super::words::Words;
 use super::{Init, cgroup, files};
 use crate::format::fault::{Fault, Step};
 use crate::format::message::{Refusal, Reply, Request};
 use crate::format::name;
 use crate::format::spec::{Spec, flags};
-use crate::policy::shutdown;
 use crate::policy::unit::{Event, State};
 use crate::sys::{Errno, device, file, lend, time};
 
@@ -48,6 +47,8 @@ impl Init {
                 self.look_at_sizes();
                 return self.done(id);
             }
+            (None, Request::Events { follow }) => return self.ask_ring(id, EVENTS, follow),
+            (None, Request::Reexec { .. }) => return self.refuse(id, Refusal::BadMessage),
             (None, Request::Power { how }) => {
                 self.done(id);
                 return self.end_board(how);
@@ -167,7 +168,10 @@ impl Init {
             self.owner_gone(unit);
         }
         match sent {
-            Ok(()) => self.done(id),
+            Ok(()) => {
+                self.unit_tell(unit, "kill", crate::format::signal::name(signal));
+                self.done(id);
+            }
             Err(e) => self.refuse_fault(id, unit, Step::Signal, e),
         }
     }
@@ -211,6 +215,10 @@ impl Init {
             return self.refuse(id, Refusal::NoSession);
         };
         self.session_drain(session);
+        self.ask_ring(id, session, follow);
+    }
+
+    fn ask_ring(&mut self, id: ClientId, session: Session, follow: bool) {
         self.wait_for(id, Waits::Log { session, from: 0 });
         self.follower_pump(id);
         if !follow {
@@ -286,17 +294,6 @@ impl Init {
                 .session(*id)
                 .is_some_and(|s| s.pts == number && !matches!(s.whose, Whose::Closing { .. }))
         })
-    }
-
-    /// The longest grace of a container that runs, in milliseconds.
-    pub(super) fn longest_grace(&self) -> u64 {
-        let mut longest = 0;
-        for id in 0..UNITS as UnitId {
-            if let Some(spec) = self.spec_of(id) {
-                longest = super::units::care_of(spec, true).grace_ms.max(longest);
-            }
-        }
-        longest.min(10 * shutdown::CONTAINERS_MS)
     }
 }
 

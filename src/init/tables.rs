@@ -11,6 +11,7 @@ use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::name::NAME_MAX;
 use crate::policy::backoff::Backoff;
 use crate::policy::detach::Detach;
+use crate::policy::health::Health;
 use crate::policy::ring::Ring;
 use crate::policy::shutdown::Shutdown;
 use crate::policy::switchboard::Switchboard;
@@ -27,6 +28,9 @@ pub(super) const NOTICE: usize = 2048;
 pub(super) const TYPED: usize = 512;
 /// The longest path of a device or of the host's shell.
 pub(super) const PATH: usize = 64;
+
+/// The session that is the event log: the first that is made.
+pub(super) const EVENTS: Session = 0;
 
 /// A container's place in the table.
 pub(super) type UnitId = u8;
@@ -89,6 +93,12 @@ pub(super) struct UnitRecord {
     pub(super) owners: [Option<OwnedFd>; 2],
     /// When an unfinished clean-up is tried again.
     pub(super) clean_again: Option<u64>,
+    /// The pipe on which it says that it is ready.
+    pub(super) ready: Option<OwnedFd>,
+    /// The health command that runs in it.
+    pub(super) asked: i32,
+    pub(super) asked_fd: Option<OwnedFd>,
+    pub(super) health: Health,
     pub(super) life: Unit,
     pub(super) fault: Option<Kept>,
     pub(super) name: String<NAME_MAX>,
@@ -101,6 +111,8 @@ pub(super) enum Whose {
     Unit(UnitId),
     /// The host shell of that line.
     Shell(Line),
+    /// The event log, which is nobody's terminal.
+    Events,
     /// Nobody's any more: it goes when the last line has shown the rest.
     Closing {
         /// ... or at this time.

@@ -17,7 +17,8 @@ use super::{Init, cgroup, files};
 use crate::format::ended::Ended;
 use crate::format::message::{self, Refusal, State as Seen};
 use crate::format::spec::{SPEC_MAX, Spec, TTY_AUTO, TTY_NONE, Tag, flags};
-use crate::policy::unit::{Action, Care, Event, State, Unit};
+use crate::policy::health::Health;
+use crate::policy::unit::{Action, CHECKED, Care, Event, SAYS, State, Unit};
 use crate::sys::{Errno, lend, letters, time};
 
 /// Grace at stop unless something else is said.
@@ -55,14 +56,14 @@ impl Init {
 
     /// Takes a new container in and starts it. What it waits for is told by events.
     #[inline(never)]
-    pub(super) fn unit_accept(
+    pub(super) fn unit_accept<'a>(
         &mut self,
-        spec: Spec<'_>,
+        spec: Spec<'a>,
         care: Care,
         ppid: u32,
         owners: [Option<OwnedFd>; 2],
         client: Option<ClientId>,
-    ) -> Result<(), Refusal<'static>> {
+    ) -> Result<(), Refusal<'a>> {
         let Some(text) = letters::text(spec.name().to_bytes()) else {
             return Err(Refusal::BadMessage);
         };
@@ -75,6 +76,7 @@ impl Init {
         let Some((id, _)) = free(&mut self.t.units) else {
             return Err(Refusal::TableFull);
         };
+        self.no_circle(id, spec)?;
         let slot = self.slot_for(spec.tty())?;
         let bytes = spec.as_bytes();
         let room = self.specs.get_mut(usize::from(id) * SPEC_MAX..);
@@ -117,6 +119,10 @@ impl Init {
                 listener: None,
                 fault: None,
                 clean_again: None,
+                ready: None,
+                asked: 0,
+                asked_fd: None,
+                health: Health::default(),
             });
         }
         self.slot_take(id, slot);
@@ -124,7 +130,11 @@ impl Init {
         if let Some(client) = client {
             self.wait_for(client, Waits::Started(id));
         }
-        self.unit_perform(id, Some(action));
+        if action.is_none() {
+            self.tell_wait(id);
+        }
+        self.unit_perform(id, action);
+        self.unit_file(id);
         Ok(())
     }
 
@@ -137,6 +147,10 @@ impl Init {
             Err(Refusal::Exists) => ": already exists",
             Err(Refusal::SlotHeld { .. }) => ": its slot is held by another",
             Err(Refusal::TableFull) => ": cannot create more containers",
+            Err(Refusal::Circle { after }) => {
+                words.add(": after ").plain(after);
+                " goes in a circle"
+            }
             Err(_) => ": cannot be started",
         };
         words.add(why).log(Level::Error);
@@ -185,7 +199,9 @@ impl Init {
         let Some(record) = self.t.unit_mut(id) else {
             return;
         };
+        let before = record.life;
         let action = record.life.step(now, event);
+        self.unit_changed(id, before);
         self.unit_perform(id, action);
         self.unit_file(id);
     }
@@ -214,7 +230,14 @@ impl Init {
         let heard = record.pidfd.as_ref().is_some_and(|p| {
             hears(record.pid, 15) && pidfd_send_signal(lend(p), Signal::TERM).is_ok()
         });
-        if !heard {
+        if heard {
+            let mut words = Words::new("SIGTERM");
+            if let Some(State::Stopping { until }) = self.t.unit(id).map(|u| u.life.state()) {
+                let grace = until.saturating_sub(time::now_ms());
+                words.add(", SIGKILL in ").num(grace).add(" ms");
+            }
+            self.unit_tell(id, "kill", words.as_str());
+        } else {
             self.unit_event(id, Event::Unheard);
         }
     }
@@ -232,6 +255,9 @@ impl Init {
             let _ = pidfd_send_signal(lend(pidfd), Signal::KILL);
         }
         let never_was = record.pid == 0;
+        if !never_was {
+            self.unit_tell(id, "kill", "SIGKILL");
+        }
         self.cgroup_ready(id);
         if never_was {
             // Nothing will be reaped: its launch still waited.
@@ -288,10 +314,13 @@ impl Init {
             &mut record.listener,
             &mut record.events,
             &mut record.cgroup,
+            &mut record.ready,
+            &mut record.asked_fd,
         ] {
             files::close(fd);
         }
         record.clean_again = None;
+        record.asked = 0;
         let removed = match self.spec_of(id) {
             Some(spec) if made => cgroup::remove(spec.name()),
             _ => Ok(()),
@@ -315,7 +344,10 @@ impl Init {
                 }
             };
             let session = record.session;
-            super::log::note(Level::Info, epitaph.as_str().get(7..).unwrap_or_default());
+            // What stands behind `Pouch: NAME`, and a colon if there is one.
+            let why = epitaph.as_str().get(7 + record.name.len()..);
+            let why = why.unwrap_or_default().trim_start_matches([':', ' ']);
+            self.unit_tell(id, "exit", why);
             if let Some(session) = session {
                 self.session_end(session, epitaph.as_str());
             }
@@ -327,16 +359,17 @@ impl Init {
     fn unit_settle(&mut self, id: UnitId) {
         match self.t.unit(id).map(|u| u.life.state()) {
             Some(State::Ended) => {
+                if self.t.unit(id).is_some_and(|u| u.life.gave_up()) {
+                    self.unit_tell(id, "give-up", "it failed too often in a row");
+                }
                 self.unit_leave(id);
                 self.slot_free(id);
             }
             Some(State::Waiting { until }) => {
                 let wait = until.saturating_sub(time::now_ms());
-                if let Some(record) = self.t.unit(id) {
-                    let mut words = Words::new(&record.name);
-                    words.add(": starts again in ").num(wait).add(" ms");
-                    words.log(Level::Info);
-                }
+                let mut words = Words::new("in ");
+                words.num(wait).add(" ms");
+                self.unit_tell(id, "restart", words.as_str());
                 // The slot is kept, and with it the idle line.
                 let slot = self.t.unit(id).and_then(|u| u.slot);
                 self.slot_take(id, slot);
@@ -369,10 +402,7 @@ impl Init {
         }
         self.tell_forgotten(id);
         let session = self.t.unit_session(id);
-        if let Some(record) = self.t.unit(id) {
-            let mut words = Words::new(&record.name);
-            words.add(": destroyed").log(Level::Info);
-        }
+        self.unit_tell(id, "destroy", "");
         vacate(&mut self.t.units, id);
         if let Some(session) = session {
             self.session_release(session, time::now_ms());
@@ -412,7 +442,7 @@ impl Init {
                 State::Running { frozen: true } => Seen::Frozen,
                 State::Stopping { .. } | State::Killing { .. } | State::Cleaning => Seen::Stopping,
                 State::Ended => Seen::Ended,
-                State::Waiting { .. } => Seen::Waiting,
+                State::Held | State::Waiting { .. } => Seen::Waiting,
             },
             slot: record.slot,
             pid: record.pid as u32,
@@ -422,6 +452,17 @@ impl Init {
             restarts: record.life.restarts(),
             ended: record.life.ended(),
             fault: record.fault.as_ref().map(Kept::fault),
+            waits: match record.life.state() {
+                State::Held => self.waits_for(spec).map_or(b"", CStr::to_bytes),
+                _ => b"",
+            },
+            ready: record.life.is_ready(),
+            health: match (spec.string(Tag::Health), record.life.state()) {
+                (None, _) => 0,
+                (_, _) if record.life.is_unwell() => 3,
+                (_, State::Running { .. }) if record.life.lacks() & CHECKED == 0 => 2,
+                _ => 1,
+            },
         })
     }
 
@@ -497,7 +538,16 @@ pub(super) fn care_of(spec: Spec<'_>, by_command: bool) -> Care {
         grace_ms: spec.stop_timeout().map_or(GRACE_MS, u64::from),
         attached: spec.flags() & (flags::ATTACHED | flags::RUN) != 0,
         forget_failed_start: by_command,
+        after: spec.string(Tag::After).is_some(),
+        needs: needs_of(spec),
     }
+}
+
+/// What makes it ready.
+pub(super) fn needs_of(spec: Spec<'_>) -> u8 {
+    let says = if spec.ready().is_some() { SAYS } else { 0 };
+    let checked = spec.string(Tag::Health).map_or(0, |_| CHECKED);
+    says | checked
 }
 
 /// The slot's name.

@@ -83,7 +83,7 @@ fn child<'a>(joining: &Joining<'a>, kinds: u32, now: &Now<'a>) -> ! {
         now.ok(rustix::process::ioctl_tiocsctty(lend(slave)));
         program::streams(&own, now);
     }
-    enter(spec, joining.args, joining.term, now)
+    enter(spec, joining.args, None, joining.term, now)
 }
 
 /// A terminal of the container's own devpts. The path is the container's, so what is there is

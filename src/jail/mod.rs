@@ -71,6 +71,8 @@ pub struct Plan<'a> {
     pub streams: [Option<BorrowedFd<'a>>; 3],
     /// The pipe on which the child reports a fault; close-on-exec.
     pub report: BorrowedFd<'a>,
+    /// The pipe on which it says that it is ready, as the descriptor that its spec names.
+    pub ready: Option<BorrowedFd<'a>>,
     /// A socket to bind as its way back to PID 1.
     pub listener: BorrowedFd<'a>,
     /// pouch's own binary.
@@ -163,7 +165,9 @@ pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
             sys::enter_child();
-            child(plan, namespaces, &Now::new(plan.report))
+            // Out of the way of the number that the program has for its own.
+            let report = plan.ready.and_then(|_| process::far(plan.report).ok());
+            child(plan, namespaces, &Now::new(report.unwrap_or(plan.report)))
         }
     }
 }
@@ -239,11 +243,17 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     program::standard_streams(plan.stdio, console, spec.user(), now);
     program::streams(&plan.streams, now);
 
-    enter(spec, &[], plan.term, now)
+    enter(spec, &[], plan.ready, plan.term, now)
 }
 
 /// The end of the line, and of the way into a container that runs: rights, then execve.
-fn enter<'a>(spec: Spec<'a>, args: &[&'a CStr], term: &'a CStr, now: &Now<'a>) -> ! {
+fn enter<'a>(
+    spec: Spec<'a>,
+    args: &[&'a CStr],
+    ready: Option<BorrowedFd<'_>>,
+    term: &'a CStr,
+    now: &Now<'a>,
+) -> ! {
     // Inside by now: a working directory is looked up in the container's own root.
     if let Some(cwd) = spec.string(Tag::Cwd) {
         now.at(Step::Chdir, cwd);
@@ -258,6 +268,9 @@ fn enter<'a>(spec: Spec<'a>, args: &[&'a CStr], term: &'a CStr, now: &Now<'a>) -
     // The last descriptors that lead out of here close themselves on execve (CVE-2024-21626).
     now.at(Step::Close, spec.name());
     now.ok(process::close_on_exec_from(3));
+    if let (Some(pipe), Some(number)) = (ready, spec.ready()) {
+        now.ok(process::give(pipe, number));
+    }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     signal::reset();
     signal::unblock();

@@ -6,6 +6,8 @@
 
 pub mod backoff;
 pub mod detach;
+pub mod fleet;
+pub mod health;
 pub mod ring;
 pub mod shutdown;
 pub mod switchboard;

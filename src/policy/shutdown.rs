@@ -96,6 +96,11 @@ impl Shutdown {
         self.phase != Phase::Up
     }
 
+    /// Whether containers are being stopped.
+    pub fn stops_containers(&self) -> bool {
+        matches!(self.phase, Phase::Containers { .. })
+    }
+
     /// How the board ends.
     pub fn how(&self) -> Power {
         self.how

@@ -9,8 +9,8 @@ use heapless::Vec;
 
 /// The most lines at once: physical ones and handed ones.
 pub const LINES: usize = 16;
-/// The most sessions at once: one a container, one host shell a line.
-pub const SESSIONS: usize = 80;
+/// The most sessions at once: one a container, one host shell a line, the event log.
+pub const SESSIONS: usize = 81;
 /// How many sessions a line remembers to return to.
 pub const BACK: usize = 8;
 

@@ -1,7 +1,7 @@
 //! One container's life: what is wanted, what is, how often it failed.
 //!
 //! ```text
-//! Starting -> Running -> Stopping -> Killing -> Cleaning -> Ended | Waiting | forgotten
+//! Held -> Starting -> Running -> Stopping -> Killing -> Cleaning -> Ended | Waiting | forgotten
 //! ```
 //!
 //! Wanted stands apart from actual: a request changes what is wanted, and each end of
@@ -32,6 +32,8 @@ pub enum Wanted {
 /// Where it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
+    /// It waits for those that it is started after.
+    Held,
     /// Its process is on the way to execve.
     Starting {
         /// When that counts as hung.
@@ -67,9 +69,20 @@ pub enum State {
     },
 }
 
+/// It says by a descriptor that it is ready.
+pub const SAYS: u8 = 1;
+/// A command says that it is well.
+pub const CHECKED: u8 = 2;
+
 /// What happens to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
+    /// Those that it is started after are ready.
+    Go,
+    /// One of what makes it ready came: [`SAYS`] or [`CHECKED`].
+    Ready(u8),
+    /// Its command runs and does not do its work: the health command failed too often.
+    Unwell,
     /// Its execve succeeded.
     Execed,
     /// Its launch reported a fault; the process is about to end.
@@ -128,8 +141,17 @@ pub struct Unit {
     attached: bool,
     /// A failed first start leaves nothing; a definition of the kernel's is kept and tried again.
     forget_failed_start: bool,
+    /// It is started after others.
+    after: bool,
+    /// What makes it ready, and what of that has not come: bits of [`SAYS`] and [`CHECKED`].
+    needs: u8,
+    lacks: u8,
+    /// Since when it is not ready.
+    unready: Option<u64>,
     ran: bool,
     failed: bool,
+    unwell: bool,
+    gave_up: bool,
     again: bool,
     ended: Option<Ended>,
     restarts: u32,
@@ -149,32 +171,66 @@ pub struct Care {
     pub attached: bool,
     /// A first start that fails is forgotten.
     pub forget_failed_start: bool,
+    /// It waits for others each time it is started.
+    pub after: bool,
+    /// What must come before it is ready: bits of [`SAYS`] and [`CHECKED`].
+    pub needs: u8,
 }
 
 impl Unit {
     /// A new one, and the first thing to do.
-    pub fn new(now: u64, care: Care) -> (Unit, Action) {
-        let mut backoff = Backoff::new();
-        backoff.start(now);
-        let unit = Unit {
-            state: State::Starting {
-                until: now + LAUNCH_MS,
-            },
+    pub fn new(now: u64, care: Care) -> (Unit, Option<Action>) {
+        let mut unit = Unit {
+            state: State::Held,
             wanted: Wanted::Up,
             restart: care.restart,
             grace_ms: care.grace_ms,
             attached: care.attached,
             forget_failed_start: care.forget_failed_start,
+            after: care.after,
+            needs: care.needs,
+            lacks: care.needs,
+            unready: Some(now),
             ran: false,
             failed: false,
+            unwell: false,
+            gave_up: false,
             again: false,
             ended: None,
             restarts: 0,
             in_a_row: 0,
-            backoff,
+            backoff: Backoff::new(),
             since: now,
         };
-        (unit, Action::Launch)
+        let action = unit.launch(now);
+        (unit, action)
+    }
+
+    /// Whether it runs and does its work, as far as it was to say so.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Running { .. }) && self.lacks == 0
+    }
+
+    /// What of [`SAYS`] and [`CHECKED`] it was to say and has not said.
+    pub fn lacks(&self) -> u8 {
+        self.lacks
+    }
+
+    /// Since when it owes word that it is ready, of one that is always to be.
+    pub fn owes(&self) -> Option<u64> {
+        self.unready
+            .filter(|_| self.needs != 0 && self.restart == Restart::Always)
+            .filter(|_| self.wanted == Wanted::Up)
+    }
+
+    /// Whether it failed so often in a row that its policy is at its end.
+    pub fn gave_up(&self) -> bool {
+        self.gave_up
+    }
+
+    /// Whether the health command failed until it was stopped.
+    pub fn is_unwell(&self) -> bool {
+        self.unwell
     }
 
     /// Where it is.
@@ -226,7 +282,7 @@ impl Unit {
             | State::Stopping { until }
             | State::Killing { until, .. }
             | State::Waiting { until } => Some(until),
-            State::Running { .. } | State::Cleaning | State::Ended => None,
+            State::Held | State::Running { .. } | State::Cleaning | State::Ended => None,
         }
     }
 
@@ -237,7 +293,31 @@ impl Unit {
             Event::Destroy => self.ask(now, Wanted::Gone, false),
             Event::OwnerGone => self.ask(now, Wanted::Gone, false),
             Event::Restart => self.ask(now, Wanted::Up, true),
+            Event::Go if self.state == State::Held => self.go(now),
+            Event::Go => None,
             Event::Execed => self.execed(now),
+            Event::Ready(what) => {
+                if let State::Running { .. } = self.state {
+                    self.lacks &= !what;
+                    self.unwell &= what != CHECKED;
+                    if self.lacks == 0 {
+                        self.unready = None;
+                    }
+                }
+                None
+            }
+            Event::Unwell => match self.state {
+                State::Running { .. } => {
+                    self.unwell = true;
+                    self.lacks |= CHECKED;
+                    self.unready.get_or_insert(now);
+                    if self.restart == Restart::No {
+                        return None;
+                    }
+                    self.stop(now)
+                }
+                _ => None,
+            },
             Event::LaunchFailed => {
                 self.failed = true;
                 self.kill_from(now, |s| {
@@ -269,7 +349,7 @@ impl Unit {
                 }
                 _ => None,
             },
-            Event::Cleaned if self.state == State::Cleaning => Some(self.over(now)),
+            Event::Cleaned if self.state == State::Cleaning => self.over(now),
             Event::Cleaned => None,
             Event::Unheard => self.kill_from(now, |s| matches!(s, State::Stopping { .. })),
             Event::Frozen => {
@@ -297,14 +377,9 @@ impl Unit {
         self.wanted = wanted;
         self.again = again;
         match self.state {
-            State::Running { .. } => {
-                self.state = State::Stopping {
-                    until: now + self.grace_ms,
-                };
-                Some(Action::Term)
-            }
+            State::Running { .. } => self.stop(now),
             State::Starting { .. } => self.kill_from(now, |_| true),
-            State::Ended | State::Waiting { .. } => match wanted {
+            State::Ended | State::Waiting { .. } | State::Held => match wanted {
                 Wanted::Gone => Some(Action::Forget),
                 Wanted::Down if self.state != State::Ended => {
                     self.state = State::Ended;
@@ -317,11 +392,21 @@ impl Unit {
         }
     }
 
+    fn stop(&mut self, now: u64) -> Option<Action> {
+        self.state = State::Stopping {
+            until: now + self.grace_ms,
+        };
+        Some(Action::Term)
+    }
+
     fn execed(&mut self, now: u64) -> Option<Action> {
         if let State::Starting { .. } = self.state {
             self.state = State::Running { frozen: false };
             self.ran = true;
             self.since = now;
+            if self.lacks == 0 {
+                self.unready = None;
+            }
         }
         None
     }
@@ -352,7 +437,7 @@ impl Unit {
                 };
                 None
             }
-            State::Cleaning | State::Ended | State::Waiting { .. } => None,
+            State::Held | State::Cleaning | State::Ended | State::Waiting { .. } => None,
         }
     }
 
@@ -375,13 +460,27 @@ impl Unit {
                 self.restarts = self.restarts.saturating_add(1);
                 self.launch(now)
             }
-            State::Running { .. } | State::Cleaning | State::Ended => None,
+            State::Held | State::Running { .. } | State::Cleaning | State::Ended => None,
         }
     }
 
     fn launch(&mut self, now: u64) -> Option<Action> {
         self.again = false;
         self.failed = false;
+        self.unwell = false;
+        self.gave_up = false;
+        self.lacks = self.needs;
+        self.unready.get_or_insert(now);
+        if self.after {
+            self.state = State::Held;
+            self.since = now;
+            return None;
+        }
+        self.go(now)
+    }
+
+    /// Nothing is left to wait for.
+    fn go(&mut self, now: u64) -> Option<Action> {
         self.state = State::Starting {
             until: now + LAUNCH_MS,
         };
@@ -408,21 +507,22 @@ impl Unit {
     }
 
     /// It is all gone: what now?
-    fn over(&mut self, now: u64) -> Action {
+    fn over(&mut self, now: u64) -> Option<Action> {
+        self.unready.get_or_insert(now);
         let held = now.saturating_sub(self.since) >= super::backoff::HELD_MS;
         self.since = now;
         let stillborn = self.failed && !self.ran && self.forget_failed_start;
         if self.wanted == Wanted::Gone || stillborn || (self.attached && !self.again) {
             self.wanted = Wanted::Gone;
             self.state = State::Ended;
-            return Action::Forget;
+            return Some(Action::Forget);
         }
         if self.again {
             self.restarts = self.restarts.saturating_add(1);
             self.in_a_row = 0;
-            return self.launch(now).unwrap_or(Action::Settle);
+            return self.launch(now);
         }
-        let good = !self.failed && self.ended.is_some_and(Ended::is_success);
+        let good = !self.failed && !self.unwell && self.ended.is_some_and(Ended::is_success);
         self.in_a_row = if held {
             1
         } else {
@@ -440,10 +540,11 @@ impl Unit {
                 until: now + u64::from(wait),
             };
         } else {
+            self.gave_up = self.wanted == Wanted::Up && !good && self.restart != Restart::No;
             self.wanted = Wanted::Down;
             self.state = State::Ended;
         }
-        Action::Settle
+        Some(Action::Settle)
     }
 }
 
@@ -493,14 +594,26 @@ mod tests {
         }
         // A unit that is neither settled nor running has a deadline, or its process's end to wait for.
         assert!(
-            u.deadline().is_some() || w.process || w.cleaning || u.is_over() || w.launching,
+            u.deadline().is_some()
+                || w.process
+                || w.cleaning
+                || u.is_over()
+                || w.launching
+                || u.state() == State::Held,
             "{u:?} hangs"
         );
+        // What is ready runs, and owes no word.
+        assert!(!u.is_ready() || (w.process && u.owes().is_none() && u.lacks() == 0));
+        // Who waits for others has nothing that runs, and who is told to go is not told twice.
+        assert!(u.state() != State::Held || !(w.process || w.populated || w.launching));
+        // Giving up is an end, and never of one that is wanted.
+        assert!(!u.gave_up() || (u.is_over() && u.wanted() != Wanted::Up));
         if depth == 0 {
             return;
         }
+        let before = (u, w);
         let mut go = |event: Event, change: &dyn Fn(&mut World), pause: u64| {
-            let (mut u, mut w) = (u, w);
+            let (mut u, mut w) = before;
             change(&mut w);
             let gone = u.wanted() == Wanted::Gone;
             let action = u.step(now + pause, event);
@@ -509,7 +622,10 @@ mod tests {
                 assert_ne!(action, Some(Action::Launch), "launched after destroy");
             }
             perform(&mut w, action);
-            walk(u, w, now + pause, depth - 1, count);
+            // What changed nothing leads nowhere new.
+            if (u, w) != before || action.is_some() || event == Event::Tick {
+                walk(u, w, now + pause, depth - 1, count);
+            }
         };
         if w.launching {
             go(Event::NotLaunched, &|w| w.launching = false, 0);
@@ -524,6 +640,10 @@ mod tests {
             return;
         }
         for ask in [
+            Event::Go,
+            Event::Ready(SAYS),
+            Event::Ready(CHECKED),
+            Event::Unwell,
             Event::Stop,
             Event::Destroy,
             Event::Restart,
@@ -555,14 +675,17 @@ mod tests {
     #[test]
     fn every_life_to_a_depth_keeps_the_laws() {
         let mut count = 0;
+        let kinds = [(false, 0), (false, SAYS | CHECKED), (true, 0), (true, SAYS)];
         for restart in [Restart::No, Restart::OnFailure(2), Restart::Always] {
-            for attached in [false, true] {
-                for forget in [false, true] {
+            for (attached, forget) in [(false, false), (false, true), (true, true)] {
+                for (after, needs) in kinds {
                     let care = Care {
                         restart,
                         grace_ms: 2000,
                         attached,
                         forget_failed_start: forget,
+                        after,
+                        needs,
                     };
                     let (u, action) = Unit::new(0, care);
                     let mut w = World {
@@ -572,7 +695,7 @@ mod tests {
                         cleaning: false,
                         forgotten: false,
                     };
-                    perform(&mut w, Some(action));
+                    perform(&mut w, action);
                     walk(u, w, 0, 9, &mut count);
                 }
             }
@@ -589,12 +712,59 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_unwell_is_stopped_and_counts_as_failed() {
+        let care = Care {
+            restart: Restart::OnFailure(1),
+            grace_ms: 2000,
+            attached: false,
+            forget_failed_start: true,
+            after: true,
+            needs: SAYS | CHECKED,
+        };
+        let (mut u, action) = Unit::new(0, care);
+        assert_eq!((u.state(), action), (State::Held, None));
+        for last in [false, true] {
+            assert_eq!(u.step(1, Event::Go), Some(Action::Launch));
+            u.step(1, Event::Execed);
+            u.step(2, Event::Ready(SAYS));
+            assert!(!u.is_ready());
+            u.step(3, Event::Ready(CHECKED));
+            assert!(u.is_ready());
+            assert_eq!(u.step(4, Event::Unwell), Some(Action::Term));
+            assert_eq!(
+                u.step(5, Event::InitEnded(Ended::Exited(0))),
+                Some(Action::Kill)
+            );
+            u.step(5, Event::Emptied);
+            assert_eq!(u.step(5, Event::Cleaned), Some(Action::Settle));
+            assert_eq!(u.gave_up(), last);
+            assert_eq!(u.step(1000, Event::Tick), None, "it waits for others again");
+            assert_eq!(u.state() == State::Held, !last);
+        }
+        // Without a policy nobody stops it: it is marked, and well again when it says so.
+        let care = Care {
+            restart: Restart::No,
+            after: false,
+            ..care
+        };
+        let (mut u, _) = Unit::new(0, care);
+        u.step(0, Event::Execed);
+        u.step(0, Event::Ready(SAYS | CHECKED));
+        assert_eq!(u.step(1, Event::Unwell), None);
+        assert!(u.is_unwell() && !u.is_ready());
+        u.step(2, Event::Ready(CHECKED));
+        assert!(!u.is_unwell() && u.is_ready());
+    }
+
+    #[test]
     fn on_failure_gives_up_after_its_tries_and_backs_off_between() {
         let care = Care {
             restart: Restart::OnFailure(3),
             grace_ms: 2000,
             attached: false,
             forget_failed_start: true,
+            after: false,
+            needs: 0,
         };
         let (mut u, _) = Unit::new(0, care);
         let mut now = 0;
@@ -629,6 +799,8 @@ mod tests {
                 grace_ms: 0,
                 attached: false,
                 forget_failed_start: true,
+                after: false,
+                needs: 0,
             };
             let (mut u, _) = Unit::new(0, care);
             assert_eq!(run_once(&mut u, 5, Ended::Exited(0)), Some(Action::Settle));
@@ -644,6 +816,8 @@ mod tests {
                 grace_ms: 0,
                 attached: false,
                 forget_failed_start: forget,
+                after: false,
+                needs: 0,
             };
             let (mut u, _) = Unit::new(0, care);
             assert_eq!(u.step(1, Event::LaunchFailed), Some(Action::Kill));

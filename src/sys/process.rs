@@ -215,6 +215,40 @@ pub fn own_keyring() -> Result<(), Errno> {
     unsafe { call(nr::__NR_keyctl, [JOIN_SESSION_KEYRING, 0]) }.map(drop)
 }
 
+/// The same open file at a number above those that programs use, close-on-exec; for the rest of this process's life.
+///
+/// # Errors
+/// EMFILE, and EINVAL where the limit of descriptors is lower than that.
+pub fn far(fd: BorrowedFd<'_>) -> Result<BorrowedFd<'static>, Errno> {
+    const F_DUPFD_CLOEXEC: usize = 1030;
+    const LOWEST: usize = 256;
+    // SAFETY: no pointer; a new descriptor that nobody closes.
+    unsafe {
+        let fd = call(
+            nr::__NR_fcntl,
+            [fd.as_raw_fd() as usize, F_DUPFD_CLOEXEC, LOWEST],
+        )?;
+        Ok(BorrowedFd::borrow_raw(fd as i32))
+    }
+}
+
+/// The same open file as that very number, which lives through execve; what was there is closed.
+///
+/// # Errors
+/// EMFILE, EBADF for a number beyond the limit.
+pub fn give(fd: BorrowedFd<'_>, number: u32) -> Result<(), Errno> {
+    const F_SETFD: usize = 2;
+    let (from, to) = (fd.as_raw_fd() as usize, number as usize);
+    // SAFETY: no pointer. Whoever owns that number is this process, on its way to execve.
+    unsafe {
+        match from == to {
+            true => call(nr::__NR_fcntl, [to, F_SETFD]),
+            false => call(nr::__NR_dup3, [from, to]),
+        }
+    }
+    .map(drop)
+}
+
 /// A descriptor number that came from another process image, taken over.
 pub fn adopt_fd(number: i32) -> Option<OwnedFd> {
     const F_GETFD: usize = 1;

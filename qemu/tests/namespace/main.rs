@@ -3,6 +3,7 @@
 //! `cargo test -p pouch-qemu --test namespace [FILTER]`, as root, after `./scripts/build`.
 
 mod faults;
+mod fleet;
 mod joining;
 mod life;
 mod running;
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
         running::run_through_pipes_ends_as_its_command_does,
         running::run_on_a_terminal_shows_it_until_it_ends,
         life::poweroff_ends_the_namespace,
+        fleet::one_waits_for_another_to_be_ready_and_stops_before_it,
+        fleet::the_end_comes_in_the_reverse_order,
+        fleet::health_is_asked_inside_and_decides_by_the_policy,
+        fleet::events_are_told_to_programs_too,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
         faults::a_full_run_folder_costs_a_file_and_no_more,
