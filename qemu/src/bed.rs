@@ -149,6 +149,53 @@ impl Running {
 pub struct Namespace {
     child: Child,
     console: Serial,
+    /// Gone after the processes.
+    _cgroup: Option<Cgroup>,
+}
+
+/// A cgroup that the namespaces take for the root, so that two of them side by side don't meet.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// `None` on a machine without cgroup v2.
+    fn make() -> Result<Option<Self>> {
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let mounts = std::fs::read_to_string("/proc/mounts")?;
+        let Some(tree) = mounts.lines().map(|line| line.split(' ')).find_map(|mut words| {
+            let place = words.nth(1)?;
+            (words.next()? == "cgroup2").then_some(place)
+        }) else {
+            return Ok(None);
+        };
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let folder = Path::new(tree).join(format!("pouch-bed-{}-{number}", std::process::id()));
+        std::fs::create_dir(&folder).context(|| format!("making {}", folder.display()))?;
+        Ok(Some(Self(folder)))
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.0.join("cgroup.kill"), "1");
+        // The kernel lets a cgroup go a moment after the last process in it.
+        for _ in 0..100 {
+            if remove_folders(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Removes a cgroup and those in it, the innermost first.
+fn remove_folders(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_folders(&entry.path())?;
+        }
+    }
+    std::fs::remove_dir(folder)
 }
 
 /// How a [`Namespace`] is started.
@@ -177,9 +224,17 @@ impl Namespace {
         let mut command = Command::new(program);
         command.args(arguments).arg(tool).arg("bed").arg(image).arg(&name).arg(&options.words);
         command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
-        // SAFETY: between fork and exec only prctl and setsid are called, which allocate nothing and take no lock.
+        let cgroup = Cgroup::make()?;
+        let door = match &cgroup {
+            Some(cgroup) => Some(std::fs::File::options().write(true).open(cgroup.0.join("cgroup.procs"))?),
+            None => None,
+        };
+        // SAFETY: between fork and exec only write, prctl and setsid are called, which allocate nothing and take no lock.
         unsafe {
-            command.pre_exec(|| {
+            command.pre_exec(move || {
+                if let Some(door) = &door {
+                    rustix::io::write(door, b"0")?;
+                }
                 set_parent_process_death_signal(Some(Signal::KILL))?;
                 // PID 1 has no terminal; the one of whoever runs the tests least of all.
                 setsid()?;
@@ -189,7 +244,7 @@ impl Namespace {
         let child = command.spawn().context(|| format!("unable to start {program}"))?;
         // The slave ends of this process close with the command, so that the line ends with the namespace.
         drop(command);
-        Ok(Self { child, console: Serial::new("namespace", master)? })
+        Ok(Self { child, console: Serial::new("namespace", master)?, _cgroup: cgroup })
     }
 
     /// PID 1's terminal.
