@@ -72,7 +72,8 @@ install_core() {
     return 1
 }
 
-# build_program BOARD NAME: builds `pouch` or `probe`; the path of the result is in BUILT.
+# build_program BOARD NAME: builds `pouch`, `probe`, or `packed`: pouch as it lies on a board's flash, deflated with
+# what unpacks it. The path of the result is in BUILT.
 # With UNSTRIPPED=1 symbols are kept, in a target folder of its own: the gates of .ci/run read them.
 build_program() {
     local board=$1 name=$2 triple folder arguments=() sysroot linker flags
@@ -81,6 +82,13 @@ build_program() {
     folder=$ROOT/target/${UNSTRIPPED:+unstripped-}$ROUTE
     case $name in
         pouch) arguments=(-p pouch --bin pouch) ;;
+        packed)
+            build_program "$board" pouch
+            host_tool
+            "$HOST_TOOL" squeeze "$BUILT" "$BUILT.payload"
+            export POUCH_PAYLOAD=$BUILT.payload
+            arguments=(-p pouch --bin packed --features packed)
+            ;;
         probe) arguments=(--manifest-path qemu/probe/Cargo.toml); folder=$folder-probe ;;
     esac
     [ -z "${UNSTRIPPED:-}" ] || arguments+=(--config profile.release.strip=false)
@@ -95,7 +103,7 @@ build_program() {
         CARGO_TARGET_DIR=$folder RUSTFLAGS=$flags cargo build --quiet --release --target "$triple" "${arguments[@]}" </dev/null >&2
     else
         flags="$FLAGS"
-        [ "$name" != pouch ] || flags="$flags $(processor_flags "$triple")"
+        [ "$name" = probe ] || flags="$flags $(processor_flags "$triple")"
         [ -x "$linker" ] || die "the rustup toolchain has no rust-lld in $sysroot"
         CARGO_TARGET_DIR=$folder RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
             RUSTFLAGS="$flags -C linker=$linker -C linker-flavor=ld.lld" \

@@ -8,6 +8,9 @@ mod rt;
 
 /// Init if this is PID 1, else the command of that name. The value is the exit status.
 fn main(args: &[&'static CStr]) -> u8 {
+    if let Some(called) = args.first() {
+        pouch::sys::process::call_oneself(called);
+    }
     if rustix::process::getpid().as_raw_nonzero().get() == 1 {
         pouch::init::run(args)
     } else {

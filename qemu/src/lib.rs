@@ -13,6 +13,7 @@
 //! - [`listener`] the thread that reads a line, so that no board waits for a test
 //! - [`terminal`] the operator's terminal, raw and back
 //! - [`image`], [`manifest`], [`modules`], [`cpio`] from board and manifest to `initramfs.cpio.gz`
+//! - [`squeeze`] the binary as it lies on flash: packed, with what unpacks it
 //! - [`card`] what goes on a card: partition table, FAT, loader's files
 //! - [`board`] one board's description
 //! - [`deadline`], [`error`] what the rest reports with
@@ -40,6 +41,7 @@ pub mod qmp;
 pub mod scenario;
 pub mod screen;
 pub mod serial;
+pub mod squeeze;
 pub mod terminal;
 
 pub use error::{Context, Error, Result};

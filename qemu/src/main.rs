@@ -11,6 +11,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FILE] [--program NAME=FILE]...
        pouch-qemu boot BOARD [--append WORDS] [--kvm] [-- QEMU-ARGUMENT...]
        pouch-qemu card BOARD --kernel-tree DIR [--firmware DIR] [--boot-script FILE]
+       pouch-qemu squeeze BINARY PAYLOAD
        pouch-qemu bench BOARD [--boots N] [--markdown]";
 
 fn main() -> ExitCode {
@@ -29,6 +30,12 @@ fn run(arguments: &[String]) -> Result<i32> {
         && command == "bed"
     {
         return pouch_qemu::inside::become_init(image.as_ref(), console.as_ref(), words);
+    }
+    if let [command, binary, payload] = arguments
+        && command == "squeeze"
+    {
+        eprintln!("pouch: {}", pouch_qemu::squeeze::squeeze(binary.as_ref(), payload.as_ref())?);
+        return Ok(0);
     }
     let [command, board, rest @ ..] = arguments else { return Err(Error::new(USAGE)) };
     let root = project_root()?;

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use log::Level;
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, SeekFrom};
 
 use super::poll::{Token, rewatch, watch};
 use super::tables::Tables;
@@ -58,11 +58,23 @@ pub(super) fn resume_fd(arg: &CStr) -> Option<OwnedFd> {
     process::adopt_fd(i32::try_from(fd).ok()?)
 }
 
-/// Opens PID 1's own binary and makes the digest that ties a state to it (FNV-1a of the file).
+/// What ends a binary that was packed, in front of a digest of it (qemu/src/squeeze.rs).
+const MARK: [u8; 8] = *b"pouch\0\0\x01";
+
+/// Opens PID 1's own binary and finds the digest that ties a state to it: at its end, or, in
+/// one that was never packed, FNV-1a of the file.
 pub(super) fn own_binary() -> Result<(OwnedFd, u64), Errno> {
     let fd = files::open(c"/proc/self/exe", OFlags::RDONLY)?;
-    let mut digest = 0xcbf2_9ce4_8422_2325u64;
     let mut room = [0u8; 4096];
+    rustix::fs::seek(&fd, SeekFrom::End(-16))?;
+    files::read(&fd, &mut room)?;
+    if let Some((&MARK, rest)) = room.split_first_chunk()
+        && let Some(digest) = rest.first_chunk()
+    {
+        return Ok((fd, u64::from_le_bytes(*digest)));
+    }
+    rustix::fs::seek(&fd, SeekFrom::Start(0))?;
+    let mut digest = 0xcbf2_9ce4_8422_2325u64;
     loop {
         let len = files::read(&fd, &mut room)?;
         if len == 0 {

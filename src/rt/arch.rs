@@ -5,7 +5,8 @@
 //! calling convention wants, and hands that address on.
 
 use core::arch::naked_asm;
-use core::ffi::{CStr, c_char};
+
+use super::enter;
 
 /// The entry that the linker looks for.
 #[unsafe(naked)]
@@ -17,24 +18,4 @@ unsafe extern "C" fn _start() -> ! {
     naked_asm!("mov x29, #0", "mov x30, #0", "mov x0, sp", "and sp, x0, #-16", "b {enter}", enter = sym enter);
     #[cfg(target_arch = "arm")]
     naked_asm!("mov r11, #0", "mov lr, #0", "mov r0, sp", "bic r1, r0, #15", "mov sp, r1", "bl {enter}", "udf #0", enter = sym enter);
-}
-
-/// The most arguments a command may have; more are refused by the caller.
-const ARGS_MAX: usize = 200;
-
-/// Reads argv and goes to main.
-unsafe extern "C" fn enter(stack: *const usize) -> ! {
-    let mut args = heapless::Vec::<&'static CStr, ARGS_MAX>::new();
-    // SAFETY: the kernel put argc at this address, and argc pointers to NUL-ended
-    // strings behind it, which live as long as the process.
-    unsafe {
-        let argc = *stack;
-        for i in 0..argc {
-            let arg = *stack.add(1 + i).cast::<*const c_char>();
-            if arg.is_null() || args.push(CStr::from_ptr(arg)).is_err() {
-                break;
-            }
-        }
-    }
-    pouch::sys::exit(crate::main(&args))
 }

@@ -126,6 +126,41 @@ fn exec_at(fd: i32, path: &CStr, args: &[&CStr], env: &[&CStr]) -> Errno {
     }
 }
 
+/// execveat(2) of an open binary, with the lists as the kernel itself has laid them out. Comes
+/// back only with the reason why not.
+///
+/// # Safety
+/// Both must be NULL-ended lists of pointers to NUL-ended strings.
+pub unsafe fn exec_raw(binary: BorrowedFd<'_>, args: *const usize, env: *const usize) -> Errno {
+    let fd = binary.as_raw_fd() as usize;
+    let (args, env, flags) = (args as usize, env as usize, nr::AT_EMPTY_PATH as usize);
+    // SAFETY: the caller's promise; the path is empty.
+    match unsafe {
+        call(
+            nr::__NR_execveat,
+            [fd, c"".as_ptr() as usize, args, env, flags],
+        )
+    } {
+        Ok(_) => Errno::INVAL,
+        Err(e) => e,
+    }
+}
+
+/// prctl(2) PR_SET_NAME: what lists of processes call this one: the last part of the path it was
+/// called by. One that was executed by a descriptor has that descriptor's number for a name.
+#[inline(never)]
+pub fn call_oneself(path: &CStr) {
+    const PR_SET_NAME: usize = 15;
+    let bytes = path.to_bytes_with_nul();
+    let behind = bytes
+        .iter()
+        .rposition(|b| *b == b'/')
+        .map_or(0, |at| at + 1);
+    let name = bytes.get(behind..).unwrap_or(bytes);
+    // SAFETY: it ends in NUL, which the path's did; the kernel takes the first 15 bytes.
+    let _ = unsafe { call(nr::__NR_prctl, [PR_SET_NAME, name.as_ptr() as usize]) };
+}
+
 /// kill(-1): the signal to every process but this one and those of namespaces above.
 pub fn signal_all(signal: u8) {
     // SAFETY: no pointer. ESRCH (nobody left) is as good as success.

@@ -1,0 +1,160 @@
+//! The packed binary: unpacks pouch into a sealed memfd and becomes it.
+//!
+//! What lies on a board's flash is this with the real binary in it, deflated. It has no
+//! room of its own to run in for long: on the host it finds that PID 1 was unpacked from
+//! the same bytes and executes that; else it unpacks. A sealed memfd cannot be written by
+//! anybody (CVE-2019-5736). Made by `./scripts/build`, which sets POUCH_PAYLOAD.
+#![no_std]
+#![no_main]
+
+use core::ffi::CStr;
+use core::panic::PanicInfo;
+
+use pouch::format::inflate::inflate;
+use pouch::sys::{self, Errno, file, process};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, SeekFrom};
+use rustix::mm::{MapFlags, ProtFlags};
+
+#[path = "../rt/arch.rs"]
+mod arch;
+#[path = "../rt/mem.rs"]
+mod mem;
+
+/// The size of what is packed (u32, little endian), then its deflate stream.
+static PAYLOAD: &[u8] = include_bytes!(env!("POUCH_PAYLOAD"));
+/// What ends every unpacked binary: a magic word, and a digest that no other has.
+static MARK: [u8; MARK_LEN] = *include_bytes!(concat!(env!("POUCH_PAYLOAD"), ".mark"));
+const MARK_LEN: usize = 16;
+/// Where there is no memfd: an initramfs, or any root that can be written.
+const FILE: &CStr = c"/.pouch-unpacked";
+
+/// Hands the words of this process on to the real binary. The kernel's stack: argc, argv, NULL, envp, NULL.
+unsafe extern "C" fn enter(stack: *const usize) -> ! {
+    // SAFETY: the kernel put argc there, and the two lists behind it.
+    let (args, env) = unsafe { (stack.add(1), stack.add(2 + *stack)) };
+    // SAFETY: as above; both live as long as the process.
+    let become_it = |fd: &OwnedFd| unsafe { process::exec_raw(sys::lend(fd), args, env) };
+    if rustix::process::getpid().as_raw_nonzero().get() != 1
+        && let Some(running) = running()
+    {
+        become_it(&running);
+    }
+    let why = match unpacked() {
+        Ok(fd) => become_it(&fd),
+        Err(why) => why,
+    };
+    let text: &[u8] = match why {
+        Errno::NOMEM => b"pouch: no memory to unpack the binary\n",
+        Errno::ILSEQ => b"pouch: the binary is damaged: its packed part does not unpack\n",
+        _ => b"pouch: unable to unpack the binary: neither memfd nor a root to write to\n",
+    };
+    let _ = rustix::io::write(process::standard(2), text);
+    sys::exit(125)
+}
+
+/// PID 1's binary, where that was unpacked from the same bytes as this would be.
+fn running() -> Option<OwnedFd> {
+    let fd = file::open_at(None, c"/proc/1/exe", OFlags::RDONLY).ok()?;
+    let at = SeekFrom::Start((size() - MARK_LEN) as u64);
+    rustix::fs::seek(fd.as_fd(), at).ok()?;
+    let mut mark = [0; MARK_LEN];
+    let len = rustix::io::read(fd.as_fd(), &mut mark).ok()?;
+    (len == MARK_LEN && mark == MARK).then_some(fd)
+}
+
+fn size() -> usize {
+    PAYLOAD
+        .first_chunk()
+        .map_or(0, |b| u32::from_le_bytes(*b) as usize)
+}
+
+/// The binary in a sealed memfd, or in a file without a name.
+fn unpacked() -> Result<OwnedFd, Errno> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // A kernel that may forbid executable memfds wants to be told; an older one does not know the flag.
+    let memfd = rustix::fs::memfd_create(c"pouch", flags | MemfdFlags::EXEC)
+        .or_else(|_| rustix::fs::memfd_create(c"pouch", flags));
+    if let Ok(fd) = memfd {
+        fill(&fd)?;
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        rustix::fs::fcntl_add_seals(&fd, seals)?;
+        return Ok(fd);
+    }
+    let how = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(FILE, how, Mode::RWXU)?;
+    let filled = fill(&fd);
+    // A file that is open to be written cannot be executed.
+    let again = file::open_at(None, FILE, OFlags::RDONLY);
+    let _ = rustix::fs::unlink(FILE);
+    filled.and(again)
+}
+
+/// Unpacks into the file.
+fn fill(fd: &OwnedFd) -> Result<(), Errno> {
+    let size = size();
+    rustix::fs::ftruncate(fd, size as u64)?;
+    let both = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping of a file that nobody else has; it is unmapped below, after its last use.
+    unsafe {
+        let at = rustix::mm::mmap(core::ptr::null_mut(), size, both, MapFlags::SHARED, fd, 0)?;
+        let room = core::slice::from_raw_parts_mut(at.cast(), size);
+        let mut rest = PAYLOAD.get(4..).unwrap_or_default();
+        let mut next = || {
+            let (byte, behind) = rest.split_first()?;
+            rest = behind;
+            Some(*byte)
+        };
+        let done = inflate(&mut next, room, &mut |_| Some(()));
+        far_calls(room);
+        rustix::mm::munmap(at, size)?;
+        done.map(drop).ok_or(Errno::ILSEQ)
+    }
+}
+
+/// Calls were packed with the place they lead to, which repeats, instead of the way there.
+#[cfg(target_arch = "x86_64")]
+fn far_calls(code: &mut [u8]) {
+    let (mut at, len) = (0i32, code.len() as i32);
+    while let Some(some) = code.get_mut(at as usize..)
+        && let Some([op, target @ ..]) = some.first_chunk_mut::<5>()
+    {
+        if *op != 0xe8 {
+            at += 1;
+            continue;
+        }
+        let to = i32::from_be_bytes(*target);
+        let way = if (0..len).contains(&to) {
+            to - at
+        } else if (-at..0).contains(&to) {
+            to + len
+        } else {
+            to
+        };
+        *target = way.to_le_bytes();
+        at += 5;
+    }
+}
+
+/// The same for BL.
+#[cfg(target_arch = "aarch64")]
+fn far_calls(code: &mut [u8]) {
+    let (words, _) = code.as_chunks_mut::<4>();
+    for (at, word) in words.iter_mut().enumerate() {
+        let value = u32::from_le_bytes(*word);
+        if value >> 26 == 0x25 {
+            let way = value.wrapping_sub(at as u32) & 0x3ff_ffff;
+            *word = (0x25 << 26 | way).to_le_bytes();
+        }
+    }
+}
+
+/// Thumb's calls are left as they are.
+#[cfg(target_arch = "arm")]
+fn far_calls(_: &mut [u8]) {}
+
+/// Nothing here panics; if it does, the kernel says of PID 1 what happened.
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    sys::exit(126)
+}
