@@ -312,6 +312,7 @@ fn bridge(value: &[u8]) -> Option<Word<'static>> {
 ///
 /// # Errors
 /// The first part that cannot be read, with its reason; the spec is of no use then.
+#[inline(never)] // its frame is not to be part of the caller's
 pub fn container<'a>(def: &'a [u8], spec: &mut SpecBuf) -> Result<(), Bad<'a>> {
     *spec = SpecBuf::new();
     let (name, mut rest) = part(def)?;
@@ -350,6 +351,7 @@ fn part(text: &[u8]) -> Result<(&[u8], Option<&[u8]>), Bad<'_>> {
 }
 
 /// One `KEY` or `KEY=VALUE`.
+#[inline(never)]
 fn option(spec: &mut SpecBuf, word: &[u8]) -> Result<(), Reason> {
     let (key, value) = cut(word, b'=');
     let value = match value {

@@ -37,14 +37,21 @@ impl Init {
         let mut consoles: Vec<&[u8], CONSOLES> = Vec::new();
         let mut extra: Vec<&[u8], CONSOLES> = Vec::new();
         let mut modules: Vec<&[u8], 32> = Vec::new();
-        for word in cmdline::words(line).filter_map(cmdline::word).flatten() {
+        for raw in cmdline::words(line) {
+            let Some(Ok(word)) = cmdline::word(raw) else {
+                continue;
+            };
             match word {
                 // In a PID namespace the console is what it was started on.
                 Word::Console(_) if self.t.config.nested => {}
                 Word::Console(device) => {
                     // The last one is the system console; a name said twice counts where it is said last.
-                    consoles.retain(|d| *d != device);
-                    let _ = consoles.push(device);
+                    let mut kept = Vec::new();
+                    for other in consoles.iter().filter(|d| **d != device) {
+                        let _ = kept.push(*other);
+                    }
+                    let _ = kept.push(device);
+                    consoles = kept;
                 }
                 Word::ExtraConsoles(list) => {
                     let _ = cmdline::items(list).try_for_each(|d| extra.push(d));

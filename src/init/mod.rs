@@ -127,6 +127,7 @@ impl Init {
     }
 
     /// Everything whose time has come.
+    #[inline(never)]
     fn due(&mut self, now: u64) {
         self.units_due(now);
         self.fleet_due(now);

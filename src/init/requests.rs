@@ -18,6 +18,7 @@ const PTS_MAJORS: core::ops::RangeInclusive<u32> = 136..=143;
 
 impl Init {
     /// Does what is asked, or refuses it by name.
+    #[inline(never)] // its frame is not to be part of the caller's, which has the message's room
     pub(super) fn request(
         &mut self,
         id: ClientId,
