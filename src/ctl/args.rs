@@ -289,6 +289,8 @@ fn start<'a>(
     match dir {
         None | Some(b"." | b"..") => {}
         Some(dir) if cut(dir, b'/').1.is_some() => {}
+        // Whether the store has it is for the caller to see.
+        Some(image) if name::is_valid(image) => {}
         Some(image) => return Err(Usage::NoImage { name, image }),
     }
     spec.set_str(Tag::Name, name).map_err(|e| bad(e.into()))?;
@@ -571,10 +573,10 @@ mod tests {
             ("pouch attach tty1", Usage::NoContainer(b"tty1")),
             ("pouch start c1 sleep 5", Usage::Unexpected(b"5")),
             (
-                "pouch start c1 sleep",
+                "pouch start c1 sleep:5",
                 Usage::NoImage {
                     name: b"c1",
-                    image: b"sleep",
+                    image: b"sleep:5",
                 },
             ),
             ("pouch start a/b", bad(b"a/b", None, Reason::BadName)),

@@ -9,6 +9,7 @@ mod events;
 mod exchange;
 mod exec;
 mod help;
+mod images;
 mod line;
 mod out;
 mod run;
@@ -17,7 +18,7 @@ mod socket;
 mod start;
 
 use crate::format::message::Request;
-use crate::format::spec::{SpecBuf, flags};
+use crate::format::spec::{SpecBuf, Tag, flags};
 use crate::format::text::{Plain, put};
 use args::{Call, Command, Verb};
 use core::ffi::CStr;
@@ -143,7 +144,11 @@ fn prepare(command: &Command<'_>, spec: &mut SpecBuf, err: &mut Out) -> Result<(
         );
         return Err(say::FAILED);
     }
-    if let Some(dir) = dir
+    if let Some(image) = dir.filter(|d| crate::format::name::is_valid(d)) {
+        if !images::is_there(image) || spec.set_str(Tag::Image, image).is_err() {
+            return Err(say::usage(err, args::Usage::NoImage { name, image }));
+        }
+    } else if let Some(dir) = dir
         && let Err(error) = start::set_root(spec, dir)
     {
         let (name, dir) = (Plain(name), Plain(dir));

@@ -383,7 +383,9 @@ fn unquoted(value: &[u8]) -> Result<&[u8], Reason> {
 /// `image=` and `rootfs=`: with a slash a folder, without the name of an image.
 fn root(spec: &mut SpecBuf, key: &[u8], value: &[u8]) -> Result<(), Reason> {
     if key == b"image" && cut(value, b'/').1.is_none() {
-        return Err(Reason::NoImage);
+        spec.remove(Tag::Root);
+        let image = Some(value).filter(|v| super::name::is_valid(v));
+        return Ok(spec.set_str(Tag::Image, image.ok_or(Reason::NoImage)?)?);
     }
     let path = options::path(value)?;
     spec.set_str(Tag::Root, path)?;
@@ -670,7 +672,7 @@ mod tests {
             ("c1,tty", "tty", Reason::NoValue),
             ("c1,read-only=1", "read-only=1", Reason::TakesNoValue),
             ("c1,demonize=1", "demonize=1", Reason::TakesNoValue),
-            ("c1,image=web", "image=web", Reason::NoImage),
+            ("c1,image=-web", "image=-web", Reason::NoImage),
             ("c1,image=./web", "image=./web", absolute),
             ("c1,rootfs=web", "rootfs=web", absolute),
             ("c1,command=", "command=", Reason::NoValue),

@@ -106,6 +106,14 @@ steps! {
     Remove = 32, "remove";
     /// Reading something; object: the path.
     Read = 33, "read";
+    /// Opening an image of the store; object: its name.
+    Image = 34, "find image";
+    /// Showing an image file by a loop device; object: the file.
+    Loop = 35, "attach a loop device to";
+    /// Laying an overlay over what is below; object: the image.
+    Overlay = 36, "put an overlay over";
+    /// Looking a user or group up in the container's files; object: NAME[:GROUP].
+    FindUser = 37, "find user";
 }
 
 /// What failed, on what, and the kernel's reason.

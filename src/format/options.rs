@@ -43,14 +43,16 @@ enum Key {
     Ready,
     Health,
     HealthTime(usize),
+    Init,
+    Persist,
     Cgroup,
 }
 
 /// The options' names, and what they are, in the same order.
 const NAMES: &str = "read-only privileged tty hostname env user cwd net no-new-privs seccomp \
     cap-add cap-drop mount tmpfs stop-timeout restart device after ready health health-interval \
-    health-timeout health-retries";
-const KEYS: [Key; 23] = [
+    health-timeout health-retries init persist";
+const KEYS: [Key; 25] = [
     Key::ReadOnly,
     Key::Privileged,
     Key::Tty,
@@ -74,6 +76,8 @@ const KEYS: [Key; 23] = [
     Key::HealthTime(0),
     Key::HealthTime(4),
     Key::HealthTime(8),
+    Key::Init,
+    Key::Persist,
 ];
 
 /// The longest path, the kernel's PATH_MAX without its NUL.
@@ -93,7 +97,7 @@ fn key(name: &[u8]) -> Option<Key> {
 /// What `name` wants; `None` where no option is called so.
 pub fn arity(name: &[u8]) -> Option<Arity> {
     Some(match key(name)? {
-        Key::ReadOnly | Key::Privileged => Arity::Flag,
+        Key::ReadOnly | Key::Privileged | Key::Init => Arity::Flag,
         _ => Arity::Value,
     })
 }
@@ -104,7 +108,7 @@ pub fn arity(name: &[u8]) -> Option<Arity> {
 /// The reason why it cannot be read; the spec is then as it was or lacks that option.
 pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<(), Reason> {
     let key = key(name).ok_or(Reason::UnknownKey)?;
-    let flag = matches!(key, Key::ReadOnly | Key::Privileged);
+    let flag = matches!(key, Key::ReadOnly | Key::Privileged | Key::Init);
     let value = match value {
         Some(_) if flag => return Err(Reason::TakesNoValue),
         None | Some([]) if !flag => return Err(Reason::NoValue),
@@ -129,7 +133,9 @@ pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<()
         Key::NoNewPrivs => switched(flags::NEW_PRIVS, "yes no", Reason::YesNo)?,
         Key::Seccomp => switched(flags::NO_SECCOMP, "on off", Reason::OnOff)?,
         Key::Tty => (Tag::Tty, u64::from(tty(value)?)),
-        Key::User => (Tag::User, user(value)?),
+        Key::Init => (Tag::Flags, u64::from(old | flags::INIT)),
+        Key::User => return user(spec, value),
+        Key::Persist => return Ok(spec.set_str(Tag::Persist, kept(value)?)?),
         Key::CapAdd => (
             Tag::Capabilities,
             caps | capability::set(value).ok_or(Reason::Capability)?,
@@ -205,14 +211,41 @@ fn environment(spec: &mut SpecBuf, value: &[u8]) -> Result<(), Reason> {
     Ok(spec.push_str(Tag::Env, value)?)
 }
 
-/// UID[:GID]. Without a GID it is the UID's number, never root's group. The largest
+/// UID[:GID], or names in their places. Without a GID it is the UID's number, never root's group. The largest
 /// number is none: to setresuid(2) it means "leave it as it is".
-fn user(value: &[u8]) -> Result<u64, Reason> {
+fn user(spec: &mut SpecBuf, value: &[u8]) -> Result<(), Reason> {
     let (uid, gid) = cut(value, b':');
-    let id = |word| number::u32(word).filter(|n| *n != u32::MAX);
-    match (id(uid), id(gid.unwrap_or(uid))) {
-        (Some(uid), Some(gid)) => Ok(u64::from(uid) | u64::from(gid) << 32),
-        _ => Err(Reason::User),
+    let gid = gid.unwrap_or(uid);
+    let id = |word: &[u8]| number::u32(word).filter(|n| *n != u32::MAX);
+    // A name begins like one, so that no number with something behind it is taken for one (CVE-2026-30892).
+    let known = |word: &[u8]| id(word).is_some() || is_name(word);
+    if !known(uid) || !known(gid) {
+        return Err(Reason::User);
+    }
+    spec.remove(Tag::UserName);
+    spec.remove(Tag::User);
+    match (id(uid), id(gid)) {
+        (Some(uid), Some(gid)) => {
+            let both = u64::from(uid) | u64::from(gid) << 32;
+            Ok(spec.set_number(Tag::User, both)?)
+        }
+        _ => Ok(spec.push_str(Tag::UserName, value)?),
+    }
+}
+
+/// Whether it may be a user's or a group's name.
+fn is_name(word: &[u8]) -> bool {
+    word.first()
+        .is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+        && hostname(word).is_ok()
+}
+
+/// The folder that keeps what is written: a path, or a name in the store.
+fn kept(value: &[u8]) -> Result<&[u8], Reason> {
+    if name::is_valid(value) {
+        Ok(value)
+    } else {
+        path(value)
     }
 }
 
@@ -432,6 +465,9 @@ mod tests {
             ]
         );
         assert_eq!(with(&[("user", "7")]).view().user(), (7, 7));
+        let named = with(&[("user", "7"), ("user", "www:1000")]);
+        assert_eq!(named.view().string(Tag::UserName), Some(c"www:1000"));
+        assert_eq!(named.view().user(), (0, 0));
         let back = with(&[
             ("net", "host"),
             ("net", "none"),
@@ -528,7 +564,9 @@ mod tests {
             must("tty", bad);
         }
         for bad in [
-            "root",
+            "1000x",
+            "0x0",
+            "a/b",
             "1:",
             ":1",
             "1:2:3",

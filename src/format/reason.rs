@@ -47,7 +47,7 @@ reasons! {
     /// No environment entry.
     Environment "must be KEY=VALUE";
     /// No user.
-    User "must be UID or UID:GID in digits";
+    User "must be a user or USER:GROUP, by number or name";
     /// A network of another kind.
     Net "must be none or host, no other is known here";
     /// Neither yes nor no.

@@ -264,6 +264,30 @@ impl SpecBuf {
         self.push_strings(tag, &[string])
     }
 
+    /// Becomes `given`, with what `image` has and it lacks: a variable by its name, all else by its tag.
+    ///
+    /// # Errors
+    /// Both together do not fit.
+    pub fn merge(&mut self, given: Spec<'_>, image: Spec<'_>) -> Result<(), BadSpec> {
+        // A name of a user is another way to say its number.
+        let kind = |tag| match tag {
+            Tag::UserName => Tag::User,
+            tag => tag,
+        };
+        self.keep(given);
+        for record in image.records() {
+            let key = super::text::cut(record.bytes, b'=').0;
+            let has = given.records().any(|other| {
+                kind(other.tag) == kind(record.tag)
+                    && (record.tag != Tag::Env || super::text::cut(other.bytes, b'=').0 == key)
+            });
+            if !has {
+                self.push(record.tag, record.bytes)?;
+            }
+        }
+        Spec::parse(&self.bytes).map(drop)
+    }
+
     /// Takes out every record of that tag whose bytes begin like this.
     #[inline(never)]
     pub fn remove_like(&mut self, tag: Tag, start: &[u8]) {

@@ -6,14 +6,15 @@
 
 use core::ffi::CStr;
 
+use heapless::Vec;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, mkdirat};
+use rustix::fs::{Mode, OFlags, mkdirat};
 
-use super::Now;
+use super::{Now, modules};
 use crate::format::fault::Step;
 use crate::format::text::{cut, pick};
 use crate::format::wire::Writer;
-use crate::sys::file::create_at;
+use crate::sys::file::{create_at, open_at, read};
 use crate::sys::mount::{Within, place, put};
 use crate::sys::{Errno, lend, mount};
 
@@ -22,22 +23,37 @@ type Name = [u8; 256];
 /// The longest path that is put together here.
 pub type Path = [u8; 1024];
 
-/// A folder below `root`, without following any symlink; it is made if it is missing, parents included.
-pub fn folder(root: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<OwnedFd, Errno> {
+/// A folder below `root`; it is made if it is missing, parents included. Either no symlink on the way is
+/// followed ([`Within::Folder`]), or each within the root ([`Within::Follow`]).
+pub fn folder(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    mode: u32,
+    links: Within,
+) -> Result<OwnedFd, Errno> {
     let mut here = place(root, c".", Within::Root)?;
-    let mut rest = Some(path);
-    while let Some(some) = rest {
-        let (name, behind) = cut(some, b'/');
-        rest = behind;
+    let mut done = 0;
+    while let Some(rest) = path.get(done..) {
+        let name = cut(rest, b'/').0;
+        done += name.len() + 1;
         if matches!(name, b"" | b".") {
             continue;
         }
-        let mut room: Name = [0; 256];
+        let (mut room, mut way): (Name, Path) = ([0; 256], [0; 1024]);
         let name = c_string(&[name], &mut room)?;
-        let mut next = place(lend(&here), name, Within::Folder);
+        // A link leads from the root on, so there the whole way is gone anew.
+        let whole = match links {
+            Within::Follow => c_string(&[path.get(..done - 1).unwrap_or_default()], &mut way)?,
+            _ => name,
+        };
+        let start = match links {
+            Within::Follow => root,
+            _ => lend(&here),
+        };
+        let mut next = place(start, whole, links);
         if let Err(Errno::NOENT) = next {
             match mkdirat(lend(&here), name, Mode::from_raw_mode(mode)) {
-                Ok(()) | Err(Errno::EXIST) => next = place(lend(&here), name, Within::Folder),
+                Ok(()) | Err(Errno::EXIST) => next = place(start, whole, links),
                 Err(e) => return Err(e),
             }
         }
@@ -46,20 +62,21 @@ pub fn folder(root: BorrowedFd<'_>, path: &[u8], mode: u32) -> Result<OwnedFd, E
     Ok(here)
 }
 
+/// A path's folder, and its name: what stands behind the last slash.
+pub fn apart(path: &[u8]) -> (&[u8], &[u8]) {
+    let at = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+    path.split_at_checked(at).unwrap_or_default()
+}
+
 /// The folder that a file below `root` lies in, made if it is missing, and the file's name in it.
 pub fn parent<'p>(root: BorrowedFd<'_>, path: &'p CStr) -> Result<(OwnedFd, &'p [u8]), Errno> {
-    // The name is what stands behind the last slash.
-    let (mut parent, mut name) = (&b""[..], path.to_bytes());
-    if let Some(at) = name.iter().rposition(|b| *b == b'/') {
-        let (before, behind) = name.split_at_checked(at).ok_or(Errno::INVAL)?;
-        (parent, name) = (before, behind.get(1..).unwrap_or_default());
-    }
-    Ok((folder(root, parent, 0o755)?, name))
+    let (parent, name) = apart(path.to_bytes());
+    Ok((folder(root, parent, 0o755, Within::Follow)?, name))
 }
 
 /// An empty file to mount on, made if it is missing, its folders too; whatever is there stays.
 pub fn file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
-    if let Ok(there) = place(root, path, Within::Root) {
+    if let Ok(there) = place(root, path, Within::Follow) {
         return Ok(there);
     }
     let (parent, name) = parent(root, path)?;
@@ -67,6 +84,52 @@ pub fn file(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
     let name = c_string(&[name], &mut room)?;
     drop(create_at(lend(&parent), name, 0o644)?);
     place(lend(&parent), name, Within::Root)
+}
+
+/// A file's lines, one at a time. What is longer than the room is cut.
+pub struct Lines {
+    file: OwnedFd,
+    piece: [u8; 1024],
+    at: usize,
+    len: usize,
+    line: Vec<u8, 4096>,
+}
+
+impl Lines {
+    /// Opens it; one that is no file and has nobody to write is empty.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn open(path: &CStr) -> Result<Lines, Errno> {
+        Ok(Lines {
+            file: open_at(None, path, OFlags::NONBLOCK | OFlags::NOCTTY)?,
+            piece: [0; 1024],
+            at: 0,
+            len: 0,
+            line: Vec::new(),
+        })
+    }
+
+    /// The next line without its end.
+    #[inline(never)]
+    pub fn next(&mut self) -> Option<&[u8]> {
+        self.line.clear();
+        loop {
+            if self.at == self.len {
+                self.at = 0;
+                self.len = read(&self.file, &mut self.piece).unwrap_or(0);
+                if self.len == 0 {
+                    return Some(&*self.line).filter(|l| !l.is_empty());
+                }
+            }
+            let byte = self.piece.get(self.at).copied()?;
+            self.at += 1;
+            if byte == b'\n' {
+                return Some(&self.line);
+            }
+            let _ = self.line.push(byte);
+        }
+    }
 }
 
 /// The parts behind one another with a NUL behind them, in `room`.
@@ -130,14 +193,22 @@ pub struct Fs {
 
 /// Makes and mounts one. `more` are attributes beside its own.
 #[inline(never)]
-pub fn mount(root: BorrowedFd<'_>, fs: &'static Fs, more: u32, now: &Now<'_>) -> OwnedFd {
+pub(super) fn mount(root: BorrowedFd<'_>, fs: &'static Fs, more: u32, now: &Now<'_>) -> OwnedFd {
     now.at(Step::Make, fs.path);
-    let place = now.ok(folder(root, fs.path.to_bytes(), fs.mode));
+    let place = now.ok(folder(root, fs.path.to_bytes(), fs.mode, Within::Folder));
     now.at(Step::Mount, fs.path);
     let attributes = fs.attributes | more;
     let mount = now.ok(new(fs.kind, None, fs.options.as_bytes(), attributes));
     now.ok(put(lend(&mount), lend(&place)));
     mount
+}
+
+/// Begins a file system of that kind; the kernel's module for it is loaded if it must be.
+pub fn context(kind: &CStr) -> Result<mount::Context, Errno> {
+    match mount::Context::new(kind) {
+        Err(Errno::NODEV) if modules::load(kind.to_bytes()).is_ok() => mount::Context::new(kind),
+        other => other,
+    }
 }
 
 /// A new file system, not yet anywhere. `source` is what it shows as its device.
@@ -148,7 +219,7 @@ pub fn new(
     options: &[u8],
     attributes: u32,
 ) -> Result<OwnedFd, Errno> {
-    let context = mount::Context::new(kind)?;
+    let context = context(kind)?;
     if let Some(source) = source {
         context.set(c"source", Some(source))?;
     }

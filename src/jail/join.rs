@@ -12,9 +12,10 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{Gid, OFlags, Uid};
 use rustix::termios::Winsize;
 
-use super::{Now, enter, namespaces, program};
+use super::user::{self, User};
+use super::{Now, enter, image, namespaces, program};
 use crate::format::fault::Step;
-use crate::format::spec::{Spec, flags};
+use crate::format::spec::{Spec, SpecBuf, flags};
 use crate::sys::{self, Errno, device, file, lend, process, socket, terminal};
 
 /// What the child says along with the master of its terminal: no step has this number.
@@ -61,7 +62,10 @@ pub fn join(joining: &Joining<'_>) -> Result<(i32, OwnedFd), Errno> {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
             sys::enter_child();
-            child(joining, kinds & !pids, &Now::new(joining.report))
+            let mut merged = SpecBuf::new();
+            let now = Now::new(joining.report);
+            let spec = image::configured(joining.spec, &mut merged, &now);
+            child(&Joining { spec, ..*joining }, kinds & !pids, &now)
         }
     }
 }
@@ -75,20 +79,24 @@ fn child<'a>(joining: &Joining<'a>, kinds: u32, now: &Now<'a>) -> ! {
     }
     if spec.flags() & flags::USERNS != 0 {
         // Root of the host is nobody in there.
-        now.ok(process::become_user(0, 0));
+        now.ok(process::become_user(0, 0, &[]));
     }
-    let slave = joining.terminal.contains(&true).then(|| open(joining, now));
+    let user = user::find(spec, now);
+    let slave = joining
+        .terminal
+        .contains(&true)
+        .then(|| open(joining, &user, now));
     if let Some(slave) = &slave {
         let own = joining.terminal.map(|t| t.then_some(lend(slave)));
         now.ok(rustix::process::ioctl_tiocsctty(lend(slave)));
         program::streams(&own, now);
     }
-    enter(spec, joining.args, None, joining.term, now)
+    enter(spec, &user, joining.args, None, joining.term, now)
 }
 
 /// A terminal of the container's own devpts. The path is the container's, so what is there is
 /// asked whether it is one; the slave comes by its master and not by a name (CVE-2025-52565).
-fn open<'a>(joining: &Joining<'a>, now: &Now<'a>) -> OwnedFd {
+fn open<'a>(joining: &Joining<'a>, user: &User, now: &Now<'a>) -> OwnedFd {
     const PTMX: &CStr = c"/dev/pts/ptmx";
     now.at(Step::Terminal, PTMX);
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
@@ -102,9 +110,8 @@ fn open<'a>(joining: &Joining<'a>, now: &Now<'a>) -> OwnedFd {
     if let Some(size) = joining.size {
         now.ok(rustix::termios::tcsetwinsize(lend(&slave), size));
     }
-    let (uid, gid) = joining.spec.user();
-    if uid != 0 {
-        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    if user.uid != 0 {
+        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
         now.ok(rustix::fs::fchown(lend(&slave), Some(uid), Some(gid)));
     }
     now.ok(socket::send(now.report, &[TERMINAL], Some(lend(&master))));

@@ -7,11 +7,15 @@
 mod dev;
 mod devices;
 mod fs;
+mod image;
 mod join;
+mod modules;
 mod program;
+mod reaper;
 mod rights;
 mod root;
 mod seccomp;
+mod user;
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -19,14 +23,18 @@ use core::ffi::CStr;
 use rustix::fd::{BorrowedFd, OwnedFd};
 
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
-use crate::format::spec::{Spec, Tag, flags};
+use crate::format::spec::{Spec, SpecBuf, Tag, flags};
 use crate::format::text::{Text, put};
 use crate::format::wire::{Reader, Writer};
-use crate::sys::{self, Errno, device, file, process, signal};
+use crate::sys::mount::Within;
+use crate::sys::{self, Errno, device, file, lend, process, signal};
 
-pub use fs::c_string;
+pub use fs::{apart, c_string, folder};
+pub use image::IMAGES;
 pub use join::{Joining, TERMINAL, join};
+pub use modules::load as load_module;
 pub use program::PATH;
+use user::User;
 
 /// New namespaces of a container for which nothing else was said.
 pub const NAMESPACES: u32 = process::CLONE_NEWNS
@@ -165,9 +173,12 @@ pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
             sys::enter_child();
+            let mut merged = SpecBuf::new();
             // Out of the way of the number that the program has for its own.
             let report = plan.ready.and_then(|_| process::far(plan.report).ok());
-            child(plan, namespaces, &Now::new(report.unwrap_or(plan.report)))
+            let now = Now::new(report.unwrap_or(plan.report));
+            let spec = image::configured(plan.spec, &mut merged, &now);
+            child(&Plan { spec, ..*plan }, namespaces, &now)
         }
     }
 }
@@ -240,26 +251,37 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
         now.ok(device::loopback_up());
     }
 
-    program::standard_streams(plan.stdio, console, spec.user(), now);
+    // Inside by now: names are those of the container's own files.
+    let user = user::find(spec, now);
+    program::standard_streams(plan.stdio, console, (user.uid, user.gid), now);
     program::streams(&plan.streams, now);
 
-    enter(spec, &[], plan.ready, plan.term, now)
+    enter(spec, &user, &[], plan.ready, plan.term, now)
 }
 
 /// The end of the line, and of the way into a container that runs: rights, then execve.
 fn enter<'a>(
     spec: Spec<'a>,
+    user: &User,
     args: &[&'a CStr],
     ready: Option<BorrowedFd<'_>>,
     term: &'a CStr,
     now: &Now<'a>,
 ) -> ! {
-    // Inside by now: a working directory is looked up in the container's own root.
     if let Some(cwd) = spec.string(Tag::Cwd) {
         now.at(Step::Chdir, cwd);
-        now.ok(process::enter_folder(cwd));
+        now.ok(enter_folder(cwd));
     }
-    rights::drop_all(spec, spec.flags() & flags::PRIVILEGED != 0, now);
+    let privileged = spec.flags() & flags::PRIVILEGED != 0;
+    if spec.flags() & flags::INIT != 0 && args.is_empty() {
+        // While clone3 is allowed still; each half has its own rights taken away.
+        now.at(Step::Clone, spec.name());
+        if let process::Fork::Parent { pid, .. } = now.ok(process::fork(0, None)) {
+            rights::drop_all(spec, user, privileged, now);
+            reaper::stand_by(pid);
+        }
+    }
+    rights::drop_all(spec, user, privileged, now);
     if !args.is_empty() {
         // A command that was brought in goes with whoever brought it. Not before: a change of the user takes it back.
         process::end_with_parent();
@@ -276,7 +298,15 @@ fn enter<'a>(
     signal::unblock();
     // All but execve is done. A child that is killed before this said nothing at all.
     let _ = rustix::io::write(now.report, &[ENTERED]);
-    now.end(program::become_it(spec, args, term, now))
+    now.end(program::become_it(spec, args, user.home(), term, now))
+}
+
+/// The working directory, looked up within the root: a link of /proc that leads out of it is not
+/// followed (CVE-2024-21626).
+fn enter_folder(cwd: &CStr) -> Result<(), Errno> {
+    let root = file::open_at(None, c"/", rustix::fs::OFlags::PATH)?;
+    let folder = crate::sys::mount::place(lend(&root), cwd, Within::Follow)?;
+    rustix::process::fchdir(lend(&folder))
 }
 
 /// What the child said: a fault, nothing yet, or that execve succeeded.

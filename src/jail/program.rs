@@ -91,14 +91,10 @@ fn key(entry: &CStr) -> &[u8] {
 pub(super) fn become_it<'a>(
     spec: Spec<'a>,
     args: &[&'a CStr],
+    home: &CStr,
     term: &'a CStr,
     now: &Now<'a>,
 ) -> Errno {
-    let home = if spec.user().0 == 0 {
-        c"HOME=/root"
-    } else {
-        c"HOME=/"
-    };
     // A checked spec has no more words than there is room for.
     let mut env: Vec<&CStr, { ENV_MAX + 4 }> = Vec::new();
     for given in spec.all(Tag::Env) {

@@ -2,15 +2,23 @@
 
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use super::user::User;
 use super::{Now, seccomp};
 use crate::format::capability;
 use crate::format::fault::Step;
-use crate::format::spec::{Spec, flags};
+use crate::format::spec::{Spec, Tag, flags};
+use crate::format::wire::Reader;
 use crate::sys::{Errno, process};
 
 /// Takes rights away, in the order in which the taking still is allowed.
-pub(super) fn drop_all<'a>(spec: Spec<'a>, privileged: bool, now: &Now<'a>) {
-    let (uid, gid) = spec.user();
+pub(super) fn drop_all<'a>(spec: Spec<'a>, user: &User, privileged: bool, now: &Now<'a>) {
+    // Limits while they may still be raised.
+    now.at(Step::Rlimit, spec.name());
+    for record in spec.records().filter(|r| r.tag == Tag::Rlimit) {
+        let mut r = Reader::new(record.bytes);
+        let which = r.u8();
+        now.ok(process::set_limit(which, [r.u64(), r.u64()]));
+    }
     let mut kept = if privileged {
         u64::MAX
     } else {
@@ -35,9 +43,9 @@ pub(super) fn drop_all<'a>(spec: Spec<'a>, privileged: bool, now: &Now<'a>) {
     }
     // Groups and user while SETGID and SETUID are there; another user than root keeps no capability.
     now.at(Step::User, spec.name());
-    now.ok(process::become_user(uid, gid));
+    now.ok(process::become_user(user.uid, user.gid, &user.groups));
     now.at(Step::Capabilities, spec.name());
-    now.ok(hold(if uid == 0 { kept } else { 0 }));
+    now.ok(hold(if user.uid == 0 { kept } else { 0 }));
     if locked && filtered {
         filter(spec, kept, now);
     }

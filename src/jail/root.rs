@@ -11,7 +11,7 @@ use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use super::fs::{self, Fs};
-use super::{Now, Plan, STAGE, dev, devices};
+use super::{Now, Plan, STAGE, dev, devices, image};
 use crate::format::fault::Step;
 use crate::format::spec::{Mount, Tag, flags};
 use crate::format::text::cut;
@@ -55,14 +55,11 @@ pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Opt
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     ));
 
-    let own = spec.string(Tag::Root);
+    let own = spec.string(Tag::Root).or(spec.string(Tag::Image));
     let from = own.unwrap_or(c"/");
-    now.at(Step::Root, from);
-    // A file could be cloned too, and would fail later with a reason that says less.
-    drop(now.ok(file::open_at(None, from, OFlags::PATH | OFlags::DIRECTORY)));
-    let tree = now.ok(mount::copy(CWD, from, true));
     now.at(Step::Open, STAGE);
     let stage = now.ok(file::open_at(None, STAGE, OFlags::PATH));
+    let tree = image::tree(spec, from, lend(&stage), now);
     now.at(Step::Root, from);
     let root = lend(&tree);
     now.ok(mount::put(root, lend(&stage)));
@@ -83,8 +80,7 @@ pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Opt
     let console = dev::dress(plan, root, now);
     devices::nodes(plan, root, now);
     for mount in spec.mounts() {
-        now.at(Step::Mount, mount.destination);
-        now.ok(one_mount(root, mount));
+        one_mount(root, mount, own.is_some(), now);
     }
     if own.is_none() {
         // The host's files are shared by intent, the way to PID 1 is not.
@@ -94,6 +90,11 @@ pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Opt
     if !privileged {
         protect(root, now);
         devices::restrict(plan, now);
+    }
+    // A missing working directory is made, as docker does; but not on the host's own root.
+    if let (Some(cwd), Some(_)) = (spec.string(Tag::Cwd), own) {
+        now.at(Step::Chdir, cwd);
+        now.ok(fs::folder(root, cwd.to_bytes(), 0o755, Within::Follow));
     }
     if spec.flags() & flags::READ_ONLY != 0 {
         now.at(Step::Mask, c"/");
@@ -166,8 +167,9 @@ fn hide(root: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
 }
 
 /// One of `--mount`, `--tmpfs`: its options are those of mount(8) that mean an attribute,
-/// and the file system's own, which are handed on as they are.
-fn one_mount(root: BorrowedFd<'_>, wanted: Mount<'_>) -> Result<(), Errno> {
+/// and the file system's own, which are handed on as they are. A destination that is missing
+/// is made, but not on the host's own root: it would stay there.
+fn one_mount<'a>(root: BorrowedFd<'_>, wanted: Mount<'a>, make: bool, now: &Now<'a>) {
     let options = wanted.options.to_bytes();
     let (mut bits, mut rest) = (0, Some(options));
     while let Some(some) = rest {
@@ -177,18 +179,24 @@ fn one_mount(root: BorrowedFd<'_>, wanted: Mount<'_>) -> Result<(), Errno> {
     }
     let recursive = bits & fs::RECURSIVE != 0;
     bits &= !fs::RECURSIVE;
+    now.at(Step::Mount, wanted.destination);
     let tree = if wanted.kind == c"bind" {
-        mount::copy(CWD, wanted.source, recursive)?
+        now.at(Step::Mount, wanted.source);
+        now.ok(mount::copy(CWD, wanted.source, recursive))
     } else {
-        fs::new(wanted.kind, Some(wanted.source), options, 0)?
+        now.ok(fs::new(wanted.kind, Some(wanted.source), options, 0))
     };
+    now.at(Step::Mount, wanted.destination);
     if bits != 0 {
-        mount::set(lend(&tree), bits, recursive)?;
+        now.ok(mount::set(lend(&tree), bits, recursive));
     }
-    let place = if fs::is_folder(lend(&tree))? {
-        fs::folder(root, wanted.destination.to_bytes(), 0o755)?
+    let place = if !make {
+        mount::place(root, wanted.destination, Within::Follow)
+    } else if now.ok(fs::is_folder(lend(&tree))) {
+        let path = wanted.destination.to_bytes();
+        fs::folder(root, path, 0o755, Within::Follow)
     } else {
-        fs::file(root, wanted.destination)?
+        fs::file(root, wanted.destination)
     };
-    mount::put(lend(&tree), lend(&place))
+    now.ok(mount::put(lend(&tree), lend(&now.ok(place))));
 }

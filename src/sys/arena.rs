@@ -29,6 +29,18 @@ const fn bytes_at<T>() -> usize {
 /// Where the mapping starts.
 static BASE: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
 
+/// How long the mapping is.
+static LENGTH: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+
+/// Takes the mapping out of this process, a child that never looks at the tables again: munmap(2).
+pub fn leave() {
+    let of = |number: &core::sync::atomic::AtomicUsize| {
+        number.load(core::sync::atomic::Ordering::Relaxed)
+    };
+    // SAFETY: the callers' word: they hold no reference into the tables from here on, and never return.
+    let _ = unsafe { call(nr::__NR_munmap, [of(&BASE), of(&LENGTH)]) };
+}
+
 /// The offset in the memfd of an address within the mapping.
 pub fn offset(address: usize) -> u64 {
     address.wrapping_sub(BASE.load(core::sync::atomic::Ordering::Relaxed)) as u64
@@ -73,6 +85,7 @@ pub fn open<T: 'static>(
     // SAFETY: a fresh mapping, as long as the file, never unmapped; nobody else has the memfd.
     let base = unsafe { map(lend(&fd), total)? };
     BASE.store(base as usize, core::sync::atomic::Ordering::Relaxed);
+    LENGTH.store(total, core::sync::atomic::Ordering::Relaxed);
     let head = base.cast::<Head>();
     // T stands behind the head at its own alignment (16 bytes is the most that any table has).
     // SAFETY: within the mapping by `bytes_at`.

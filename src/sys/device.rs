@@ -77,3 +77,35 @@ pub fn loopback_up() -> Result<(), Errno> {
     }
     Ok(())
 }
+
+/// LOOP_CTL_GET_FREE, LOOP_CONFIGURE (linux/loop.h).
+const LOOP_CTL_GET_FREE: usize = 0x4c82;
+const LOOP_CONFIGURE: usize = 0x4c0a;
+/// LO_FLAGS_READ_ONLY, LO_FLAGS_AUTOCLEAR.
+const READ_ONLY_AUTOCLEAR: u64 = 1 | 4;
+
+/// The number of a loop device that nobody uses just now, asked of /dev/loop-control.
+///
+/// # Errors
+/// EPERM, ENOMEM.
+pub fn free_loop(control: &OwnedFd) -> Result<u32, Errno> {
+    let control = control.as_raw_fd() as usize;
+    // SAFETY: no pointer.
+    unsafe { call(nr::__NR_ioctl, [control, LOOP_CTL_GET_FREE]) }
+}
+
+/// Makes a loop device show a file, to read; it lets go of it by itself when nobody has it open or mounted.
+///
+/// # Errors
+/// EBUSY if somebody was faster; ENOTTY before Linux 5.8.
+pub fn set_loop(device: &OwnedFd, file: &OwnedFd) -> Result<(), Errno> {
+    // struct loop_config: the file's number in the first four bytes, lo_flags in those from 60 on.
+    let mut config = [0u64; 38];
+    let [first, _, _, _, _, _, _, flags, ..] = &mut config;
+    *first = file.as_raw_fd() as u64;
+    *flags = READ_ONLY_AUTOCLEAR << 32;
+    let device = device.as_raw_fd() as usize;
+    let config = &raw const config as usize;
+    // SAFETY: the kernel reads a loop_config of its own size (304 bytes).
+    unsafe { call(nr::__NR_ioctl, [device, LOOP_CONFIGURE, config]) }.map(drop)
+}

@@ -58,9 +58,12 @@ pub enum Within {
     Root,
     /// The path is one name, of a folder.
     Folder,
+    /// The root is `/` to the path and to every link on it, the last part's too.
+    Follow,
 }
 
-/// openat2(2) with O_PATH: opens a place to mount on, follows no symlink, and never leaves `root`.
+/// openat2(2) with O_PATH: opens a place to mount on, follows no symlink but where [`Within::Follow`]
+/// says so, and never leaves `root`.
 ///
 /// # Errors
 /// Those of openat2(2); ELOOP for a symlink on the way, EXDEV for a way out.
@@ -73,15 +76,19 @@ pub fn place(root: BorrowedFd<'_>, path: &CStr, within: Within) -> Result<OwnedF
         mode: u64,
         resolve: u64,
     }
-    const NO_LINKS: u32 = nr::RESOLVE_NO_SYMLINKS | nr::RESOLVE_NO_MAGICLINKS;
+    const NO_LINKS: u32 = nr::RESOLVE_NO_SYMLINKS;
     let (flags, resolve) = match within {
-        Within::Root => (0, nr::RESOLVE_IN_ROOT),
-        Within::Folder => (nr::O_DIRECTORY, nr::RESOLVE_BENEATH),
+        Within::Root => (nr::O_NOFOLLOW, nr::RESOLVE_IN_ROOT | NO_LINKS),
+        Within::Folder => (
+            nr::O_NOFOLLOW | nr::O_DIRECTORY,
+            nr::RESOLVE_BENEATH | NO_LINKS,
+        ),
+        Within::Follow => (0, nr::RESOLVE_IN_ROOT),
     };
     let how = How {
-        flags: (flags | nr::O_PATH | nr::O_NOFOLLOW | nr::O_CLOEXEC).into(),
+        flags: (flags | nr::O_PATH | nr::O_CLOEXEC).into(),
         mode: 0,
-        resolve: (resolve | NO_LINKS).into(),
+        resolve: (resolve | nr::RESOLVE_NO_MAGICLINKS).into(),
     };
     // SAFETY: the path is NUL-ended, `how` is of its true size; a new descriptor.
     unsafe {

@@ -191,11 +191,11 @@ pub fn keep_over_exec(highest: i32) {
     }
 }
 
-/// setgroups(2) to none, setresgid(2), setresuid(2).
+/// setgroups(2), setresgid(2), setresuid(2).
 ///
 /// # Errors
 /// EPERM, EINVAL.
-pub fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
+pub fn become_user(uid: u32, gid: u32, beside: &[u32]) -> Result<(), Errno> {
     #[cfg(target_arch = "arm")]
     let (groups, set_gid, set_uid) = (
         nr::__NR_setgroups32,
@@ -205,9 +205,9 @@ pub fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
     #[cfg(not(target_arch = "arm"))]
     let (groups, set_gid, set_uid) = (nr::__NR_setgroups, nr::__NR_setresgid, nr::__NR_setresuid);
     let (uid, gid) = (uid as usize, gid as usize);
-    // SAFETY: no pointers but an empty list's.
+    // SAFETY: no pointers but a list's, given with its length.
     unsafe {
-        call(groups, [0])?;
+        call(groups, [beside.len(), beside.as_ptr() as usize])?;
         call(set_gid, [gid, gid, gid])?;
         call(set_uid, [uid, uid, uid])?;
     }
@@ -326,24 +326,6 @@ pub fn end_with_parent() {
     let _ = unsafe { call(nr::__NR_prctl, [PR_SET_PDEATHSIG, 9]) };
 }
 
-/// Enters a folder, and makes sure that it lies below the root: a way in through a descriptor of
-/// somebody else's would lead out (CVE-2024-21626).
-///
-/// # Errors
-/// Those of chdir(2); ENOENT for a folder that has no name here.
-#[inline(never)]
-pub fn enter_folder(path: &CStr) -> Result<(), Errno> {
-    rustix::process::chdir(path)?;
-    let mut room = [0u8; 4096];
-    // SAFETY: the kernel writes at most the room.
-    unsafe { call(nr::__NR_getcwd, [room.as_mut_ptr() as usize, room.len()]) }?;
-    // SAFETY: read as the kernel left it: the pointer went as a number.
-    match unsafe { room.as_ptr().read_volatile() } {
-        b'/' => Ok(()),
-        _ => Err(Errno::NOENT),
-    }
-}
-
 /// unshare(2) of the mount namespace.
 ///
 /// # Errors
@@ -367,4 +349,48 @@ pub fn shrink_stack() {
     // SAFETY: the stack grows down, so nothing below the frames of those who called lies in use;
     // the margin keeps this one's own and a red zone. ENOMEM for the part that was never mapped is as good.
     let _ = unsafe { call(nr::__NR_madvise, [top - MOST, MOST, MADV_DONTNEED]) };
+}
+
+/// prlimit(2) of this process: RLIMIT_* by its number, soft, hard.
+///
+/// # Errors
+/// EPERM to raise the hard one, EINVAL.
+pub fn set_limit(which: u8, limits: [u64; 2]) -> Result<(), Errno> {
+    let at = &raw const limits as usize;
+    // SAFETY: the kernel reads a struct rlimit64, two numbers of 64 bits on every processor.
+    unsafe { call(nr::__NR_prlimit64, [0, which.into(), at, 0]) }.map(drop)
+}
+
+/// wait4(2) of any child that has ended, without waiting: its pid, and its status as a shell shows it.
+pub fn reap() -> Option<(i32, u8)> {
+    const WNOHANG: usize = 1;
+    let mut status = 0u32;
+    let at = &raw mut status as usize;
+    // SAFETY: the kernel writes one number, which is read as it left it: the pointer went as a number.
+    let (pid, status) = unsafe {
+        let pid = call(nr::__NR_wait4, [usize::MAX, at, WNOHANG, 0]).ok()?;
+        (pid, (&raw const status).read_volatile())
+    };
+    // WIFSIGNALED has the signal in the low seven bits, an exit its status above eight.
+    let shown = match status & 0x7f {
+        0 => status >> 8,
+        signal => signal + 128,
+    };
+    (pid != 0).then_some((pid as i32, shown as u8))
+}
+
+/// kill(2) of one process by its pid, which must not have been reaped.
+pub fn signal_one(pid: i32, signal: u8) {
+    // SAFETY: no pointer. One that just ended hears nothing any more.
+    let _ = unsafe { call(nr::__NR_kill, [pid as usize, signal.into()]) };
+}
+
+/// PR_SET_DUMPABLE 0: nobody below CAP_SYS_PTRACE looks into this process. Closes every descriptor from 3 on.
+pub fn seclude() {
+    const PR_SET_DUMPABLE: usize = 4;
+    // SAFETY: no pointer. The callers' descriptors are gone with this: it is for a process that uses none.
+    unsafe {
+        let _ = call(nr::__NR_prctl, [PR_SET_DUMPABLE, 0]);
+        let _ = call(nr::__NR_close_range, [3, u32::MAX as usize, 0]);
+    }
 }

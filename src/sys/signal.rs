@@ -163,3 +163,14 @@ pub fn on_fault(handler: fn(u8) -> !) {
         );
     }
 }
+
+/// The next record of a [`signalfd`], which does not wait: the signal's number, and whether a process sent
+/// it, and not the kernel or a terminal.
+pub fn next(signals: &OwnedFd) -> Option<(u8, bool)> {
+    let mut record = [0; RECORD];
+    let len = super::file::read(signals, &mut record).unwrap_or(0);
+    // struct signalfd_siginfo: ssi_signo, ssi_errno, ssi_code, all of four bytes; a code of the kernel's is above 0.
+    let [signal, _, _, _, _, _, _, _, code, .., _] = record;
+    let sign = record.get(11).copied().unwrap_or(0);
+    (len == RECORD).then_some((signal, code == 0 || sign & 0x80 != 0))
+}

@@ -6,6 +6,7 @@ mod faults;
 mod fleet;
 mod joining;
 mod life;
+mod roots;
 mod running;
 
 use pouch_qemu::bed::{Namespace, NamespaceOptions};
@@ -36,6 +37,12 @@ fn main() -> ExitCode {
         joining::exec_ends_as_its_command_does,
         running::run_through_pipes_ends_as_its_command_does,
         running::run_on_a_terminal_shows_it_until_it_ends,
+        roots::an_image_is_shared_and_what_is_written_goes,
+        roots::what_is_kept_is_found_again,
+        roots::an_image_file_is_a_root_and_its_loop_device_goes,
+        roots::mounts_stay_inside_and_leave_nothing_on_the_host,
+        roots::a_user_goes_by_the_containers_own_names,
+        roots::a_reaper_inside_reaps_and_hands_signals_on,
         life::poweroff_ends_the_namespace,
         fleet::one_waits_for_another_to_be_ready_and_stops_before_it,
         fleet::the_end_comes_in_the_reverse_order,
