@@ -110,7 +110,9 @@ const IGNORE: usize = 1;
 
 fn on_signal(signal: usize, handler: usize) {
     // The kernel's sigaction: handler, flags, restorer, mask; long enough on every processor.
-    let action: [usize; 5] = [handler, 0, 0, 0, 0];
+    const SA_RESTORER: usize = 0x0400_0000;
+    // x86-64 kills who has none, even if the handler never returns to it.
+    let action: [usize; 5] = [handler, SA_RESTORER, handler, 0, 0];
     call(nr::__NR_rt_sigaction, [signal, action.as_ptr() as usize, 0, 8, 0]);
 }
 
