@@ -8,6 +8,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 
 use super::poll::{Token, rewatch, watch};
 use super::tables::{CLIENTS, ClientId, ClientRecord, Session, UnitId, Waits, free, vacate};
+use super::words::Words;
 use super::{Init, files};
 use crate::format::message::{CHUNK, MESSAGE_MAX, Refusal, Reply, Request};
 use crate::sys::{Errno, file, lend, socket};
@@ -114,13 +115,15 @@ impl Init {
             Ok(got) if got.len > 0 => got,
             Ok(_) | Err(_) => return self.client_gone(id),
         };
+        // A VT says nothing of its size by itself, and who asks something may have set one.
+        self.look_at_sizes();
         let request = match room.get(..got.len) {
             Some(bytes) if !got.cut => Request::parse(bytes),
             _ => None,
         };
         match request {
             // Whose terminal is a line tells of its size as often as it changes.
-            Some(Request::Resize) if waits != Waits::Request => self.look_at_sizes(),
+            Some(Request::Resize) if waits != Waits::Request => {}
             // One request a connection: whoever waits for an answer has nothing else to ask.
             Some(request) if waits == Waits::Request => {
                 self.request(id, request, got.descriptor, got.more)
@@ -278,13 +281,18 @@ impl Init {
                 return;
             };
             let (lost, piece) = self.ring_read(session, from);
-            let piece = piece.get(..CHUNK).unwrap_or(piece);
-            from += lost;
+            let mut piece = piece.get(..CHUNK).unwrap_or(piece);
             let more = !piece.is_empty();
+            let mut taken = piece.len() as u64;
+            let mut words = Words::new("\n[");
+            if lost > 0 {
+                words.num(lost).add(" bytes lost]\n");
+                (piece, taken) = (words.as_str().as_bytes(), lost);
+            }
             let mut stuck = false;
             if more {
                 match send(&client.fd, &Reply::Bytes(piece), &[]) {
-                    Ok(()) => from += piece.len() as u64,
+                    Ok(()) => from += taken,
                     Err(Errno::AGAIN) => stuck = true,
                     Err(_) => return self.client_gone(id),
                 }

@@ -83,10 +83,14 @@ impl Init {
             unwatch(&self.epoll, &mut record.fd);
             record.client
         });
+        if let Some(session) = left {
+            self.session_tell(session, line, " left");
+        }
         let _ = self.t.board.line_down(line);
         vacate(&mut self.t.lines, line);
         if let Some(session) = left {
             self.session_rearm(session);
+            self.session_fit(session);
         }
         if let Some(client) = client {
             self.client_tell(client, &Reply::Line { held: false });
@@ -105,15 +109,6 @@ impl Init {
                 && record.client == Some(client)
             {
                 self.line_remove(line);
-            }
-        }
-    }
-
-    /// A terminal may have another size than before.
-    pub(super) fn look_at_sizes(&mut self) {
-        for line in 0..LINES as Line {
-            if let (Some(session), Some(size)) = (self.t.shows(line), self.line_size(line)) {
-                self.session_size(session, size);
             }
         }
     }

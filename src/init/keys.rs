@@ -3,7 +3,9 @@
 use rustix::event::epoll::EventFlags;
 
 use super::tables::{Line, Session, TYPED};
+use super::words::Words;
 use super::{Init, files};
+use crate::policy::answers::Passed;
 use crate::policy::detach::{KEY, Verdict};
 use crate::policy::switchboard::{Action, Why};
 use crate::sys::{Errno, time};
@@ -34,6 +36,20 @@ impl Init {
         };
         let now = time::now_ms();
         for byte in keys.iter().take(len) {
+            let mut on = Passed::new();
+            let asked = self.t.board.answers(line);
+            if let Some(record) = self.t.line_mut(line) {
+                record.answers.byte(now, *byte, asked, &mut on);
+            }
+            self.keys_pass(line, now, &on);
+        }
+        self.keys_flush(line);
+    }
+
+    /// Keys that are no terminal's answer.
+    #[inline(never)]
+    pub(super) fn keys_pass(&mut self, line: Line, now: u64, keys: &[u8]) {
+        for byte in keys {
             if self.t.shows(line).is_none() {
                 if matches!(byte, b'\r' | b'\n') {
                     self.line_enter(line, now);
@@ -46,7 +62,6 @@ impl Init {
             let verdict = record.detach.byte(now, *byte);
             self.keys_take(line, verdict);
         }
-        self.keys_flush(line);
     }
 
     /// Enter on a line that shows nothing.
@@ -64,19 +79,23 @@ impl Init {
             self.keys_flush(line);
             self.line_disconnect(line);
         }
-        self.t.board.typed(line);
         if self.t.board.watches(line) {
             return;
+        }
+        if self.t.board.typed(line)
+            && let Some(session) = self.t.shows(line)
+        {
+            self.session_fit(session);
         }
         let Some(record) = self.t.line_mut(line) else {
             return;
         };
         // A session that takes no keys loses those that do not fit, so that the detach key is always heard.
         for _ in 0..verdict.keys {
-            let _ = record.typed.push(KEY);
+            record.keys_lost += u32::from(record.typed.push(KEY).is_err());
         }
         if let Some(byte) = verdict.byte {
-            let _ = record.typed.push(byte);
+            record.keys_lost += u32::from(record.typed.push(byte).is_err());
         }
         if record.typed.is_full() {
             self.keys_flush(line);
@@ -107,6 +126,12 @@ impl Init {
         if let Some(record) = self.t.line_mut(line) {
             let rest = files::drop_front(&mut record.typed, written);
             record.typed.truncate(rest);
+            if rest == 0 && record.keys_lost > 0 {
+                let mut words = Words::new("[");
+                words.num(record.keys_lost.into()).add(" keys lost]");
+                record.keys_lost = 0;
+                self.line_tell(line, words.as_str());
+            }
         }
         self.session_rearm(session);
     }
@@ -114,9 +139,9 @@ impl Init {
     /// The person leaves the session.
     #[inline(never)]
     pub(super) fn line_disconnect(&mut self, line: Line) {
-        self.line_note_size(line);
         let left = self.t.shows(line);
         if let Some(session) = left {
+            self.session_note_size(session);
             // The rest of what it leaves comes before any word of where it goes.
             self.line_tail(line, session);
         }
@@ -127,16 +152,18 @@ impl Init {
             }
         }
         self.board_perform(&actions);
-        if let Some(session) = left {
-            self.session_rearm(session);
+        if let Some(session) = left
+            && self.t.shows(line) != left
+        {
+            self.session_left(session, line);
         }
     }
 
     /// The person on the line goes to a session.
     pub(super) fn line_connect(&mut self, line: Line, session: Session, watch: bool) {
-        self.line_note_size(line);
         let from = self.t.shows(line).filter(|from| *from != session);
         if let Some(from) = from {
+            self.session_note_size(from);
             // What was typed there to get here is echoed before the line leaves.
             self.session_drain(from);
             self.session_shown(from);
@@ -147,8 +174,7 @@ impl Init {
             None => self.line_show(line, session, Why::Connected),
         }
         if let Some(from) = from {
-            // It may have been held for this line, which has gone.
-            self.session_rearm(from);
+            self.session_left(from, line);
         }
     }
 }

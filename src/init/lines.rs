@@ -14,6 +14,7 @@ use super::tables::{
 };
 use super::words::Words;
 use super::{Init, files};
+use crate::policy::answers::{Answers, Passed};
 use crate::policy::backoff::Backoff;
 use crate::policy::detach::Detach;
 use crate::policy::switchboard::Home;
@@ -23,12 +24,17 @@ use crate::sys::{Errno, device, lend, terminal, time};
 const VT_MAJOR: u32 = 4;
 /// Virtual terminals have minors below this; serial ports of the same major above.
 const VT_MINORS: u32 = 64;
+/// The keyboard mode of a VT that was not there to be asked (linux/kd.h).
+const K_UNICODE: u32 = 3;
 /// The virtual terminals' devices, from slot 1 on.
 const VTS: [&str; 3] = ["/dev/tty1", "/dev/tty2", "/dev/tty3"];
 
 /// Opens a terminal anew: no controlling terminal, no waiting for a carrier. With its (major, minor).
 #[inline(never)]
 fn open(name: &str) -> Result<(OwnedFd, (u32, u32)), Errno> {
+    if !has_hardware(name.strip_prefix("/dev/").unwrap_or(name)) {
+        return Err(Errno::NXIO);
+    }
     let fd = files::open(Words::new(name).path(), OFlags::RDWR | OFlags::NONBLOCK)?;
     terminal::raw(lend(&fd))?;
     let rdev = device::real_terminal(&fd)?;
@@ -51,24 +57,17 @@ impl Init {
     /// Opens what the kernel line names, and the virtual terminals.
     pub(super) fn open_lines(&mut self, consoles: &[&[u8]], extra: &[&[u8]]) {
         let nested = self.t.config.nested;
-        let others = match consoles.split_last() {
-            Some((last, others)) => {
-                self.line_named(last, Some(0), Home::Shell);
-                others
-            }
-            None => {
-                if !nested {
-                    self.line_add("/dev/console", Some(0), Home::Shell);
-                } else if rustix::termios::isatty(crate::sys::process::standard(0)) {
-                    self.line_add("/proc/self/fd/0", Some(0), Home::Shell);
-                }
-                &[]
-            }
-        };
-        for names in [others, extra] {
-            for name in names {
-                self.line_named(name, None, Home::Offer);
-            }
+        // The last that is there is the system console, as the kernel has it too.
+        for name in consoles.iter().rev() {
+            self.line_named(name);
+        }
+        if !self.has_console() && !nested {
+            self.line_add("/dev/console", Some(0), Home::Shell);
+        } else if nested && rustix::termios::isatty(crate::sys::process::standard(0)) {
+            self.line_add("/proc/self/fd/0", Some(0), Home::Shell);
+        }
+        for name in extra {
+            self.line_named(name);
         }
         if !nested {
             for (slot, vt) in (1..).zip(VTS) {
@@ -80,7 +79,11 @@ impl Init {
         }
     }
 
-    fn line_named(&mut self, name: &[u8], slot: Option<u8>, home: Home) {
+    fn has_console(&self) -> bool {
+        self.t.find_line(&|l| l.slot == Some(0)).is_some()
+    }
+
+    fn line_named(&mut self, name: &[u8]) {
         // tty0 is the VT in front, which at boot is the first.
         let name = if name == b"tty0" { b"tty1" } else { name };
         let bare = name.strip_prefix(b"/dev/").unwrap_or(name);
@@ -93,21 +96,21 @@ impl Init {
             device = Words::new("console ");
             device.add(text).add(": the name is too long");
             device.log(Level::Error);
-        } else if has_hardware(text) {
-            self.line_add(device.as_str(), slot, home);
+        } else if self.has_console() {
+            self.line_add(device.as_str(), None, Home::Offer);
         } else {
-            device.add(": no hardware behind it; not used");
-            device.log(Level::Warn);
+            self.line_add(device.as_str(), Some(0), Home::Shell);
         }
     }
 
-    fn line_add(&mut self, device: &str, slot: Option<u8>, home: Home) {
+    fn line_add(&mut self, device: &str, mut slot: Option<u8>, mut home: Home) {
         let mut words = Words::new("");
         let (fd, rdev) = match open(device) {
             Ok((fd, rdev)) => (Some(fd), rdev),
             Err(e) => {
                 words.add(device).add(": unable to open").errno(e);
                 words.add("; looked at again later").log(Level::Warn);
+                (slot, home) = (None, Home::Offer);
                 (None, (0, 0))
             }
         };
@@ -162,6 +165,8 @@ impl Init {
                 None
             }
         };
+        let keyboard = fd.as_ref().map(device::keyboard_mode);
+        let keyboard = keyboard.and_then(Result::ok).unwrap_or(K_UNICODE);
         *place = Some(LineRecord {
             device: name,
             fd,
@@ -173,12 +178,20 @@ impl Init {
             shown: [0; SESSIONS],
             typed: Vec::new(),
             detach: Detach::default(),
+            answers: Answers::default(),
+            keys_lost: 0,
+            keyboard,
             stuck: None,
             stalled: false,
             wants_out: false,
             at_margin: false,
             tail: None,
-            size: self.t.config.size.filter(|_| slot == Some(0)),
+            size: self
+                .t
+                .config
+                .size
+                .filter(|_| slot == Some(0))
+                .unwrap_or(super::sessions::SIZE),
             look_again,
             look_backoff,
             shell: ShellRecord {
@@ -219,6 +232,10 @@ impl Init {
             record.look_again = Some(now + u64::from(record.look_backoff.end(now)));
         }
         self.line_frees(line);
+        if let Some(session) = self.t.shows(line) {
+            self.session_fit(session);
+            self.session_tell(session, line, " hung up");
+        }
     }
 
     /// Looks again at lines that are down, and lets the detach key's time pass.
@@ -237,9 +254,12 @@ impl Init {
             let Some(record) = self.t.line_mut(line) else {
                 continue;
             };
+            let mut on = Passed::new();
+            record.answers.due(now, &mut on);
             let verdict = record.detach.due(now);
-            if verdict.detach || verdict.keys > 0 {
+            if verdict.detach || verdict.keys > 0 || !on.is_empty() {
                 self.keys_take(line, verdict);
+                self.keys_pass(line, now, &on);
                 self.keys_flush(line);
             }
             if look {
@@ -261,6 +281,9 @@ impl Init {
             files::keep(&mut record.fd, fd);
             let mut words = Words::new("line ");
             words.add(&record.device).add(" is back").log(Level::Info);
+            if let Some(session) = self.t.shows(line) {
+                self.session_fit(session);
+            }
             self.line_pump(line);
         } else {
             record.look_again = Some(now + u64::from(record.look_backoff.end(now)));
@@ -272,6 +295,7 @@ impl Init {
         for line in 0..LINES as Line {
             if let Some(record) = self.t.line(line) {
                 sooner(soonest, record.detach.deadline());
+                sooner(soonest, record.answers.deadline());
                 let held = self.t.shows(line).and_then(|s| self.t.session(s));
                 if !record.stalled && (held.is_some_and(|s| s.held) || record.client.is_some()) {
                     sooner(soonest, record.stuck.map(|at| at + STALL_MS));

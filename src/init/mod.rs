@@ -26,6 +26,7 @@ mod requests;
 mod sessions;
 mod shells;
 mod showing;
+mod sizes;
 mod tables;
 mod units;
 mod words;

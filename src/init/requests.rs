@@ -44,10 +44,7 @@ impl Init {
                 return self.ask_connect(id, target, watch, handed);
             }
             (None, Request::List) => return self.ask_list(id),
-            (None, Request::Resize) => {
-                self.look_at_sizes();
-                return self.done(id);
-            }
+            (None, Request::Resize) => return self.done(id),
             (None, Request::Events { follow }) => return self.ask_ring(id, EVENTS, follow),
             (None, Request::Reexec { .. }) => return self.refuse(id, Refusal::BadMessage),
             (None, Request::Power { how }) => {
@@ -220,7 +217,9 @@ impl Init {
     }
 
     fn ask_ring(&mut self, id: ClientId, session: Session, follow: bool) {
-        self.wait_for(id, Waits::Log { session, from: 0 });
+        // What the ring lost before anybody asked is nobody's loss.
+        let (from, _) = self.ring_read(session, 0);
+        self.wait_for(id, Waits::Log { session, from });
         self.follower_pump(id);
         if !follow {
             // A ring is smaller than a socket's buffer, so all of it is on its way.

@@ -47,6 +47,7 @@ impl Init {
             master: None,
             slave: None,
             pts: None,
+            size: (0, 0),
             epitaph: String::new(),
             held: false,
             wants_out: false,
@@ -69,11 +70,11 @@ impl Init {
         fcntl_setfl(lend(&master), OFlags::RDWR | OFlags::NONBLOCK)?;
         let pts = device::pts_number(&master)?;
         let slave = file::slave(&master)?;
+        self.session_take(id, master, Some(slave), Some(pts))?;
+        self.session_size(id, SIZE);
         // A line may show the session already: one that is started again, or was accepted before.
-        let shown = self.t.board.lines_showing(id).next();
-        let size = shown.and_then(|line| self.line_size(line));
-        rustix::termios::tcsetwinsize(lend(&master), size.unwrap_or(SIZE))?;
-        self.session_take(id, master, Some(slave), Some(pts))
+        self.session_fit(id);
+        Ok(())
     }
 
     /// Gives the session a pipe to read. The writing end is handed back.
@@ -94,6 +95,7 @@ impl Init {
         watch(&self.epoll, &master, Token::Session, id)?;
         let record = self.t.session_mut(id).ok_or(Errno::NOENT)?;
         record.master = Some(master);
+        record.size = (0, 0);
         record.slave = slave;
         record.pts = pts;
         (record.wants_out, record.held) = (false, false);
@@ -175,8 +177,8 @@ impl Init {
         let Some(record) = self.t.session_mut(id) else {
             return;
         };
+        files::close(&mut record.slave);
         if let (true, Some(master), Some(_)) = (alive, &record.master, record.pts) {
-            files::close(&mut record.slave);
             record.slave = file::slave(master).ok();
         }
         if record.slave.is_none() {

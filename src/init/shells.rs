@@ -7,7 +7,7 @@ use log::Level;
 use super::poll::{Token, watch};
 use super::tables::{LINES, Line, Session, Whose, is_due};
 use super::words::Words;
-use super::{Init, files, launch, sessions};
+use super::{Init, files, launch};
 use crate::format::ended::Ended;
 use crate::format::fault::{Fault, Step};
 use crate::jail;
@@ -120,7 +120,6 @@ impl Init {
             lend(slave),
             lend(&writing),
         )?;
-        self.session_size(session, record.size.unwrap_or(sessions::SIZE));
         let _ = watch(&self.epoll, &report, Token::ShellReport, line);
         let mut words = Words::new("host shell ");
         words.add(shell).add(" on ");

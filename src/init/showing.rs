@@ -5,14 +5,12 @@
 //! line: what it does not take stays in the ring, and what the ring loses is counted and
 //! told.
 
-use rustix::termios::Winsize;
-
 use super::tables::{Line, Session, Whose};
 use super::words::Words;
 use super::{Init, files};
 use crate::policy::detach::Detach;
 use crate::policy::switchboard::{Action, Why};
-use crate::sys::{Errno, lend, time};
+use crate::sys::{Errno, time};
 
 /// Bytes written to a line in one go, and how many goes in one turn.
 const GO: u64 = 1024;
@@ -26,6 +24,9 @@ impl Init {
             let (line, words) = match *action {
                 Action::Show { line, session, why } => {
                     self.line_show(line, session, why);
+                    if matches!(why, Why::Connected | Why::Returned) {
+                        self.session_tell(session, line, " joined");
+                    }
                     continue;
                 }
                 Action::Release { line } => (line, "Console connected"),
@@ -55,10 +56,12 @@ impl Init {
                 self.line_say(line, words.add(" connected").as_str());
             }
         }
-        let size = self.line_size(line);
+        self.line_reset(line);
         if let Some(record) = self.t.line_mut(line) {
             record.typed.clear();
+            record.keys_lost = 0;
             record.detach = Detach::default();
+            record.answers.switched(time::now_ms());
             // What the ring lost before this line came is not this line's loss.
             if why != Why::Returned
                 && let Some(shown) = record.shown.get_mut(usize::from(session))
@@ -66,39 +69,8 @@ impl Init {
                 *shown = (*shown).max(start);
             }
         }
-        if let Some(size) = size {
-            self.session_size(session, size);
-        }
+        self.session_fit(session);
         self.line_pump(line);
-    }
-
-    /// Tells a session the size of the terminal that shows it.
-    #[inline(never)]
-    pub(super) fn session_size(&self, session: Session, size: Winsize) {
-        if let Some(master) = self.t.master(session) {
-            // A program inside sees SIGWINCH only where the size really changes.
-            let _ = rustix::termios::tcsetwinsize(lend(master), size);
-        }
-    }
-
-    /// The size of the terminal at the line's end: a VT knows its own, another's is what the session that it left was told.
-    pub(super) fn line_size(&self, line: Line) -> Option<Winsize> {
-        let record = self.t.line(line)?;
-        if record.vt || record.client.is_some() {
-            return size_of(record.fd.as_ref()?);
-        }
-        record.size
-    }
-
-    /// Remembers what the session that the line is about to leave knows of its size.
-    pub(super) fn line_note_size(&mut self, line: Line) {
-        let shows = self.t.shows(line);
-        let size = shows
-            .and_then(|session| self.t.master(session))
-            .and_then(size_of);
-        if let (Some(record), Some(_)) = (self.t.line_mut(line), size) {
-            record.size = size;
-        }
     }
 
     /// What the session has in its ring by now is shown on this line before anything that comes after.
@@ -248,12 +220,4 @@ impl Init {
         record.notice.truncate(rest);
         Ok(true)
     }
-}
-
-/// The size of a terminal, if it says one.
-#[inline(never)]
-fn size_of(terminal: &rustix::fd::OwnedFd) -> Option<Winsize> {
-    rustix::termios::tcgetwinsize(lend(terminal))
-        .ok()
-        .filter(|size| size.ws_row > 0)
 }

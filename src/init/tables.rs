@@ -9,6 +9,7 @@ use rustix::fd::OwnedFd;
 use crate::format::ended::Ended;
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::name::NAME_MAX;
+use crate::policy::answers::Answers;
 use crate::policy::backoff::Backoff;
 use crate::policy::detach::Detach;
 use crate::policy::health::Health;
@@ -133,6 +134,8 @@ pub(super) struct SessionRecord {
     pub(super) master: Option<OwnedFd>,
     /// The slave, kept open so that the master never says EIO between two programs.
     pub(super) slave: Option<OwnedFd>,
+    /// The size that it was given; another is what somebody set inside.
+    pub(super) size: (u16, u16),
     /// N of /dev/pts/N; `None` for a pipe.
     pub(super) pts: Option<u32>,
     /// What people call it: `tty1`, or the container's name; empty for a host shell.
@@ -160,13 +163,18 @@ pub(super) struct LineRecord {
     pub(super) rdev: (u32, u32),
     /// Before anything else, the ring of the session that was left, up to there.
     pub(super) tail: Option<(Session, u64)>,
-    /// The size of the terminal at its end, as far as a session was told.
-    pub(super) size: Option<rustix::termios::Winsize>,
+    /// The size of the terminal at its end, as far as somebody said.
+    pub(super) size: rustix::termios::Winsize,
     /// When a line that is down is looked at again.
     pub(super) look_again: Option<u64>,
     /// The client that brought it, for as long as that is connected; `None` for the board's own.
     pub(super) client: Option<ClientId>,
     pub(super) detach: Detach,
+    pub(super) answers: Answers,
+    /// Keys that a session did not take, and that nobody was told of yet.
+    pub(super) keys_lost: u32,
+    /// Of a VT: the keyboard mode that it was found with.
+    pub(super) keyboard: u32,
     pub(super) look_backoff: Backoff,
     pub(super) shell: ShellRecord,
     pub(super) device: String<PATH>,

@@ -75,6 +75,8 @@ struct Entry {
     slot: Option<u8>,
     shows: Option<Session>,
     watch: bool,
+    /// Its person asked for what it shows, or typed into it.
+    works: bool,
     back: Vec<Session, BACK>,
     shell: Option<Session>,
     /// A host shell was asked for and is not up yet.
@@ -144,14 +146,34 @@ impl Switchboard {
         self.slots.get(usize::from(slot)).copied().flatten()
     }
 
-    /// Somebody typed on the line: a request out of what it shows is theirs.
-    pub fn typed(&mut self, line: Line) {
-        let Some(session) = self.shows(line) else {
-            return;
+    /// Whether somebody works on the line in what it shows: not one who only watches, and not
+    /// a line that nobody has touched since.
+    pub fn works(&self, line: Line) -> bool {
+        self.entry(line).is_some_and(|e| e.works && !e.watch)
+    }
+
+    /// Whether what is asked of the terminal in what the line shows is for that terminal to
+    /// answer: with several lines on one session, each hears the question.
+    pub fn answers(&self, line: Line) -> bool {
+        let mover = self.shows(line).and_then(|session| self.mover(session));
+        self.works(line) && mover == Some(line)
+    }
+
+    /// Somebody typed on the line: a request out of what it shows is theirs. True when nobody
+    /// did there before. One who watches types nowhere.
+    pub fn typed(&mut self, line: Line) -> bool {
+        let Some(entry) = self.entry_mut(line).filter(|e| !e.watch) else {
+            return false;
+        };
+        let first = !entry.works;
+        entry.works = true;
+        let Some(session) = entry.shows else {
+            return false;
         };
         if let Some(typist) = self.typist.get_mut(usize::from(session)) {
             *typist = Some(line);
         }
+        first
     }
 
     /// The line that a request out of this session moves: of those that show it the one that
@@ -180,6 +202,7 @@ impl Switchboard {
                 slot,
                 shows: None,
                 watch: false,
+                works: false,
                 back: Vec::new(),
                 shell: None,
                 awaits_shell: false,
@@ -231,6 +254,7 @@ impl Switchboard {
     pub fn connect(&mut self, line: Line, session: Session, watch: bool) -> Option<Action> {
         let entry = self.entry_mut(line)?;
         entry.watch = watch;
+        entry.works = true;
         if entry.shows == Some(session) {
             return None;
         }
@@ -262,13 +286,14 @@ impl Switchboard {
         if left.is_none() || (left == entry.shell && entry.back.is_empty()) {
             return out; // at the host shell, or waiting for it: there is nothing to leave
         }
+        let watch = entry.watch;
         entry.shows = None;
         entry.watch = false;
         self.go_back(line, left, &mut out);
         if out.is_empty() {
             // Nowhere else to go (no shell, the slot's container is what was left): it stays.
             if let Some(entry) = self.entry_mut(line) {
-                entry.shows = left;
+                (entry.shows, entry.watch) = (left, watch);
             }
         }
         out
@@ -339,6 +364,7 @@ impl Switchboard {
         let Some(entry) = self.entry_mut(line) else {
             return;
         };
+        entry.works = false;
         match entry.back.pop() {
             Some(session) => {
                 entry.shows = Some(session);

@@ -8,6 +8,9 @@ use super::{Errno, call, nr, socket};
 const TIOCGPTN: usize = 0x8004_5430;
 /// TIOCGDEV: the device number of the terminal that really stands behind this one.
 const TIOCGDEV: usize = 0x8004_5432;
+/// KDGKBMODE, KDSKBMODE: what a VT's keyboard hands out (linux/kd.h).
+const KDGKBMODE: usize = 0x4b44;
+const KDSKBMODE: usize = 0x4b45;
 /// SIOCGIFFLAGS, SIOCSIFFLAGS: an interface's flags.
 const SIOCGIFFLAGS: usize = 0x8913;
 const SIOCSIFFLAGS: usize = 0x8914;
@@ -17,7 +20,7 @@ const IFF_UP: u16 = 1;
 #[inline(never)]
 fn ask(fd: &OwnedFd, request: usize) -> Result<u32, Errno> {
     let mut answer = 0u32;
-    // SAFETY: both requests of this file that come here write one 32-bit number.
+    // SAFETY: the requests of this file that come here write one 32-bit number.
     unsafe {
         call(
             nr::__NR_ioctl,
@@ -42,6 +45,21 @@ pub fn pts_number(master: &OwnedFd) -> Result<u32, Errno> {
 pub fn real_terminal(fd: &OwnedFd) -> Result<(u32, u32), Errno> {
     // The kernel's new_encode_dev: 12 bits of major between 8 and 12 bits of minor.
     ask(fd, TIOCGDEV).map(|dev| ((dev >> 8) & 0xfff, (dev & 0xff) | ((dev >> 12) & 0xf_ff00)))
+}
+
+/// What a VT's keyboard hands out: its mode.
+///
+/// # Errors
+/// ENOTTY if it is no VT.
+pub fn keyboard_mode(vt: &OwnedFd) -> Result<u32, Errno> {
+    ask(vt, KDGKBMODE)
+}
+
+/// Sets that mode; a terminal that is no VT has none.
+pub fn set_keyboard_mode(vt: &OwnedFd, mode: u32) {
+    let fd = vt.as_raw_fd() as usize;
+    // SAFETY: the request takes a number and no pointer.
+    let _ = unsafe { call(nr::__NR_ioctl, [fd, KDSKBMODE, mode as usize]) };
 }
 
 /// Brings the loopback interface of this network namespace up.
