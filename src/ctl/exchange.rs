@@ -154,6 +154,7 @@ mod tests {
         ppid: 1,
         age_ms: 5_000,
         memory: Some(1_258_496),
+        address: None,
         restarts: 0,
         ended: None,
         fault: None,

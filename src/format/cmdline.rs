@@ -9,7 +9,7 @@ use super::options;
 use super::reason::Reason;
 use super::spec::{Spec, SpecBuf, Tag};
 use super::text::{behind, cut, nth, which};
-use super::{name, number};
+use super::{inet, name, number};
 use heapless::Vec;
 use log::LevelFilter;
 
@@ -43,12 +43,9 @@ pub enum Word<'a> {
     /// `pouch.modules=a,b`: read it with [`items`].
     Modules(&'a [u8]),
     /// `pouch.bridge=ADDR/BITS`.
-    Bridge {
-        /// The bridge's IPv4 address.
-        address: [u8; 4],
-        /// The prefix's length, 1 to 30.
-        bits: u8,
-    },
+    ///
+    /// The bridge's own address; its prefix has 1 to 30 bits.
+    Bridge(inet::Cidr),
     /// `pouch.log=error..trace`.
     Log(LevelFilter),
     /// `pouch.watchdog=DEV[,SECONDS]`.
@@ -226,7 +223,11 @@ fn ours<'a>(key: &[u8], value: Option<&'a [u8]>) -> Result<Word<'a>, Reason> {
         Key::Shell => Word::Shell(options::path(value)?),
         Key::Console => Word::ExtraConsoles(list(value)?),
         Key::Modules => Word::Modules(list(value)?),
-        Key::Bridge => bridge(value).ok_or(Reason::Address)?,
+        Key::Bridge => Word::Bridge(
+            inet::cidr(value)
+                .filter(|cidr| cidr.bits <= 30)
+                .ok_or(Reason::Address)?,
+        ),
         Key::Log => Word::Log(
             match which("error warn info debug trace", value).ok_or(Reason::Log)? {
                 0 => LevelFilter::Error,
@@ -289,20 +290,6 @@ fn device_and(value: &[u8]) -> Result<(&[u8], Option<&[u8]>), Reason> {
         Some([]) => Err(Reason::NoValue),
         rest => Ok((options::path(device)?, rest)),
     }
-}
-
-fn bridge(value: &[u8]) -> Option<Word<'static>> {
-    let (host, bits) = cut(value, b'/');
-    let mut address = [0; 4];
-    let mut rest = Some(host);
-    for octet in &mut address {
-        let (number, behind) = cut(rest?, b'.');
-        *octet = u8::try_from(number::u32(number)?).ok()?;
-        rest = behind;
-    }
-    let bits = u8::try_from(number::u32(bits?)?).ok()?;
-    let good = rest.is_none() && (1..=30).contains(&bits);
-    good.then_some(Word::Bridge { address, bits })
 }
 
 /// Reads `NAME[,KEY=VALUE]...` into a spec; what the spec held before is gone.
@@ -495,10 +482,10 @@ mod tests {
             ("pouch.modules=veth,8021q", Word::Modules(b"veth,8021q")),
             (
                 "pouch.bridge=10.0.3.1/24",
-                Word::Bridge {
+                Word::Bridge(inet::Cidr {
                     address: [10, 0, 3, 1],
                     bits: 24,
-                },
+                }),
             ),
             ("pouch.log=debug", Word::Log(LevelFilter::Debug)),
             (
@@ -589,6 +576,8 @@ mod tests {
             "pouch.bridge=10.0.0/24",
             "pouch.bridge=10.0.0.256/24",
             "pouch.bridge=10.0.0.1.2/24",
+            "pouch.bridge=10.0.0.0/24",
+            "pouch.bridge=10.0.0.255/24",
             "pouch.bridge=10.0.0.1/31",
             "pouch.bridge=10.0.0.1/0",
             "pouch.log=loud",

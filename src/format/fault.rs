@@ -114,6 +114,16 @@ steps! {
     Overlay = 36, "put an overlay over";
     /// Looking a user or group up in the container's files; object: NAME[:GROUP].
     FindUser = 37, "find user";
+    /// Making a bridge; object: its name.
+    Bridge = 38, "create bridge";
+    /// Making a pair of interfaces; object: the bridge.
+    Link = 39, "make a link to";
+    /// Giving the container's interface its address; object: the address, and who has it.
+    Address = 40, "set address";
+    /// The default route; object: the gateway.
+    Gateway = 41, "set gateway";
+    /// Rules for published ports; object: the container, or a port.
+    Publish = 42, "publish";
 }
 
 /// What failed, on what, and the kernel's reason.

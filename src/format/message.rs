@@ -8,6 +8,7 @@
 
 use super::ended::Ended;
 use super::fault::Fault;
+use super::inet::Cidr;
 use super::wire::{Reader, Writer};
 
 /// The version this binary speaks; another is refused.
@@ -129,6 +130,8 @@ pub struct Unit<'a> {
     pub age_ms: u64,
     /// Bytes of memory charged to its cgroup, where the kernel counts them.
     pub memory: Option<u64>,
+    /// Its address in its bridge.
+    pub address: Option<Cidr>,
     /// How often it was started again.
     pub restarts: u32,
     /// How its last process ended.
@@ -322,6 +325,9 @@ impl<'a> Unit<'a> {
         w.u32(self.ppid);
         w.u64(self.age_ms);
         w.u64(self.memory.unwrap_or(u64::MAX));
+        let cidr = self.address.unwrap_or_default();
+        w.raw(&cidr.address);
+        w.u8(cidr.bits);
         w.u32(self.restarts);
         w.u8(u8::from(self.ended.is_some()));
         if let Some(ended) = self.ended {
@@ -349,6 +355,11 @@ impl<'a> Unit<'a> {
             ppid: r.u32(),
             age_ms: r.u64(),
             memory: Some(r.u64()).filter(|m| *m != u64::MAX),
+            address: Some(Cidr {
+                address: r.u32().to_le_bytes(),
+                bits: r.u8(),
+            })
+            .filter(|cidr| cidr.bits != 0),
             restarts: r.u32(),
             ended: r.flag().then(|| Ended::parse(r)),
             fault: r.flag().then(|| Fault::parse(r)),
@@ -534,6 +545,10 @@ mod tests {
             ppid: 1,
             age_ms: 12_345,
             memory: None,
+            address: Some(Cidr {
+                address: [10, 0, 3, 2],
+                bits: 24,
+            }),
             restarts: 3,
             ended: Some(Ended::Signalled(9)),
             fault: Some(fault),

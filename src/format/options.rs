@@ -9,7 +9,7 @@ use super::reason::Reason;
 use super::spec::{Restart, SpecBuf, TTY_AUTO, TTY_NONE, Tag, flags};
 use super::text::{Take, Text, behind, cut, decimal, pick, put, which};
 use super::wire::Writer;
-use super::{capability, name, number};
+use super::{capability, inet, name, number};
 
 /// Whether an option stands alone or wants a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +30,10 @@ enum Key {
     User,
     Cwd,
     Net,
+    Gateway,
+    Bridge,
+    Mtu,
+    Publish,
     NoNewPrivs,
     Seccomp,
     CapAdd,
@@ -49,10 +53,10 @@ enum Key {
 }
 
 /// The options' names, and what they are, in the same order.
-const NAMES: &str = "read-only privileged tty hostname env user cwd net no-new-privs seccomp \
-    cap-add cap-drop mount tmpfs stop-timeout restart device after ready health health-interval \
+const NAMES: &str = "read-only privileged tty hostname env user cwd net gateway bridge mtu publish \
+    no-new-privs seccomp cap-add cap-drop mount tmpfs stop-timeout restart device after ready health health-interval \
     health-timeout health-retries init persist";
-const KEYS: [Key; 25] = [
+const KEYS: [Key; 29] = [
     Key::ReadOnly,
     Key::Privileged,
     Key::Tty,
@@ -61,6 +65,10 @@ const KEYS: [Key; 25] = [
     Key::User,
     Key::Cwd,
     Key::Net,
+    Key::Gateway,
+    Key::Bridge,
+    Key::Mtu,
+    Key::Publish,
     Key::NoNewPrivs,
     Key::Seccomp,
     Key::CapAdd,
@@ -79,6 +87,11 @@ const KEYS: [Key; 25] = [
     Key::Init,
     Key::Persist,
 ];
+
+/// Of [`flags`] those with which there is no link to a bridge.
+const NO_LINK: u32 = flags::HOST_NET | flags::NO_NET;
+/// What a veth takes (ETH_MIN_MTU, ETH_MAX_MTU of linux/if_ether.h).
+const MTU: core::ops::RangeInclusive<u64> = 68..=65535;
 
 /// The longest path, the kernel's PATH_MAX without its NUL.
 const PATH_MAX: usize = 4095;
@@ -129,7 +142,24 @@ pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<()
     let (tag, number) = match key {
         Key::ReadOnly => (Tag::Flags, u64::from(old | flags::READ_ONLY)),
         Key::Privileged => (Tag::Flags, u64::from(old | flags::PRIVILEGED)),
-        Key::Net => switched(flags::HOST_NET, "none host", Reason::Net)?,
+        Key::Net => (Tag::Flags, u64::from(net(spec, value)?)),
+        Key::Gateway | Key::Bridge | Key::Mtu | Key::Publish if old & NO_LINK != 0 => {
+            return Err(Reason::NoLink);
+        }
+        Key::Gateway => {
+            let address = inet::address(value).ok_or(Reason::Gateway)?;
+            (Tag::Gateway, u32::from_le_bytes(address).into())
+        }
+        Key::Mtu => {
+            let mtu = number::u64(value).filter(|mtu| MTU.contains(mtu));
+            (Tag::Mtu, mtu.ok_or(Reason::Mtu)?)
+        }
+        Key::Bridge if !inet::is_interface(value) => return Err(Reason::Bridge),
+        Key::Bridge => return Ok(spec.set_str(Tag::Bridge, value)?),
+        Key::Publish => {
+            let ports = inet::publish(value).ok_or(Reason::Publish)?;
+            return Ok(spec.push(Tag::Publish, &ports)?);
+        }
         Key::NoNewPrivs => switched(flags::NEW_PRIVS, "yes no", Reason::YesNo)?,
         Key::Seccomp => switched(flags::NO_SECCOMP, "on off", Reason::OnOff)?,
         Key::Tty => (Tag::Tty, u64::from(tty(value)?)),
@@ -179,6 +209,24 @@ pub fn path(value: &[u8]) -> Result<&[u8], Reason> {
         return Err(Reason::TooLong);
     }
     Ok(value)
+}
+
+/// none, host or ADDR/BITS: the flags with it.
+fn net(spec: &mut SpecBuf, value: &[u8]) -> Result<u32, Reason> {
+    let rest = spec.view().flags() & !NO_LINK;
+    let bit = match which("none host", value) {
+        Some(0) => flags::NO_NET,
+        Some(_) => flags::HOST_NET,
+        None => {
+            spec.set_address(inet::cidr(value).ok_or(Reason::Net)?)?;
+            return Ok(rest);
+        }
+    };
+    spec.remove(Tag::Address);
+    match spec.view().wants_link() {
+        true => Err(Reason::NoLink),
+        false => Ok(rest | bit),
+    }
 }
 
 fn tty(value: &[u8]) -> Result<u8, Reason> {
@@ -470,13 +518,59 @@ mod tests {
         assert_eq!(named.view().user(), (0, 0));
         let back = with(&[
             ("net", "host"),
-            ("net", "none"),
+            ("net", "10.0.3.2/24"),
             ("seccomp", "off"),
             ("seccomp", "on"),
             ("no-new-privs", "no"),
             ("no-new-privs", "yes"),
         ]);
         assert_eq!(back.view().flags(), 0);
+    }
+
+    #[test]
+    fn a_network_is_three_things_and_a_link_belongs_to_one() {
+        let none = with(&[("net", "host"), ("net", "none")]);
+        assert_eq!(none.view().flags(), flags::NO_NET);
+        let link = with(&[
+            ("net", "10.0.3.9/24"),
+            ("net", "10.0.3.2/16"),
+            ("gateway", "10.0.3.1"),
+            ("mtu", "1400"),
+            ("bridge", "br0"),
+            ("publish", "8080:80"),
+            ("publish", "53:53/udp"),
+        ]);
+        let spec = link.view();
+        let address = inet::Cidr {
+            address: [10, 0, 3, 2],
+            bits: 16,
+        };
+        assert_eq!(spec.address(), Some(address));
+        assert_eq!(spec.gateway(), Some([10, 0, 3, 1]));
+        assert_eq!(
+            (spec.mtu(), spec.string(Tag::Bridge)),
+            (Some(1400), Some(c"br0"))
+        );
+        let ports: std::vec::Vec<_> = spec.published().collect();
+        assert_eq!(ports, [(8080, 80, 6), (53, 53, 17)]);
+        assert_eq!(spec.flags(), 0);
+        // In whichever order the words stand.
+        for key in ["gateway", "bridge", "mtu", "publish"] {
+            for net in ["none", "host"] {
+                let value = match key {
+                    "gateway" => "10.0.0.1",
+                    "bridge" => "br0",
+                    "mtu" => "1400",
+                    _ => "80:80",
+                };
+                let mut spec = with(&[(key, value)]);
+                let late = apply(&mut spec, b"net", Some(net.as_bytes()));
+                assert_eq!(late, Err(Reason::NoLink), "{key} {net}");
+                let mut spec = with(&[("net", net)]);
+                let late = apply(&mut spec, key.as_bytes(), Some(value.as_bytes()));
+                assert_eq!(late, Err(Reason::NoLink), "{net} {key}");
+            }
+        }
     }
 
     #[test]
@@ -555,6 +649,10 @@ mod tests {
                 "memory.max" => Reason::Size,
                 "cpu.max" => Reason::Share,
                 "net" => Reason::Net,
+                "gateway" => Reason::Gateway,
+                "bridge" => Reason::Bridge,
+                "mtu" => Reason::Mtu,
+                "publish" => Reason::Publish,
                 "seccomp" => Reason::OnOff,
                 _ => Reason::YesNo,
             };
@@ -606,7 +704,27 @@ mod tests {
         for bad in ["%", "x%", "-1%"] {
             must("cpu.max", bad);
         }
-        must("net", "bridge");
+        for bad in [
+            "bridge",
+            "10.0.0.1",
+            "10.0.0.0/24",
+            "10.0.0.1/33",
+            "127.0.0.1/8",
+        ] {
+            must("net", bad);
+        }
+        for bad in ["10.0.0.1/24", "0.0.0.0", "10.0.0"] {
+            must("gateway", bad);
+        }
+        for bad in ["a/b", "sixteen-letters!", "."] {
+            must("bridge", bad);
+        }
+        for bad in ["67", "65536", "-1", "1400x"] {
+            must("mtu", bad);
+        }
+        for bad in ["80", "0:80", "80:65536", "80:80/icmp"] {
+            must("publish", bad);
+        }
         must("no-new-privs", "maybe");
         must("seccomp", "no");
         let one = |key: &'static [u8], value: Option<&'static [u8]>, reason| {

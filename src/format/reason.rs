@@ -49,7 +49,17 @@ reasons! {
     /// No user.
     User "must be a user or USER:GROUP, by number or name";
     /// A network of another kind.
-    Net "must be none or host, no other is known here";
+    Net "must be none, host or an address like 10.0.0.2/24";
+    /// Something that a link to a bridge alone can have.
+    NoLink "goes with no network of none or host";
+    /// No address of a gateway.
+    Gateway "must be an address like 10.0.0.1";
+    /// No name of an interface.
+    Bridge "must be an interface's name, 1 to 15 letters without / : %";
+    /// No MTU that a link can have.
+    Mtu "must be 68 to 65535";
+    /// No ports.
+    Publish "must be HOST:CONT[/udp], ports from 1 to 65535";
     /// Neither yes nor no.
     YesNo "must be yes or no";
     /// Neither on nor off.

@@ -8,6 +8,8 @@
 
 use super::wire::Reader;
 use core::ffi::CStr;
+
+use super::inet::Cidr;
 use heapless::Vec;
 
 /// The most bytes a spec may have.
@@ -169,6 +171,8 @@ pub mod flags {
     pub const BARE_ENV: u32 = 1 << 9;
     /// Standard input is a terminal where it is started (`pouch run`), and so for output and error in the two bits above.
     pub const TERMINAL: u32 = 1 << 10;
+    /// It has no link to a bridge, whatever `pouch.bridge` says.
+    pub const NO_NET: u32 = 1 << 13;
 }
 
 /// When an ended container is started again.
@@ -337,6 +341,12 @@ impl SpecBuf {
     pub fn set_str(&mut self, tag: Tag, string: &[u8]) -> Result<(), BadSpec> {
         self.remove(tag);
         self.push_str(tag, string)
+    }
+
+    /// Replaces its address.
+    pub fn set_address(&mut self, cidr: Cidr) -> Result<(), BadSpec> {
+        let [a, b, c, d] = cidr.address;
+        self.set(Tag::Address, &[a, b, c, d, cidr.bits])
     }
 
     /// Sets bits of [`flags`] beside those already set.
@@ -549,6 +559,48 @@ impl<'a> Spec<'a> {
             2 => Restart::Always,
             _ => Restart::No,
         }
+    }
+
+    /// The address it asks for.
+    pub fn address(self) -> Option<Cidr> {
+        let [a, b, c, d, bits, ..] = self.number(Tag::Address)?.to_le_bytes();
+        Some(Cidr {
+            address: [a, b, c, d],
+            bits,
+        })
+    }
+
+    /// Its default route's gateway.
+    pub fn gateway(self) -> Option<[u8; 4]> {
+        self.number(Tag::Gateway)
+            .map(|number| (number as u32).to_le_bytes())
+    }
+
+    /// The MTU of its interface, `None` for the kernel's.
+    pub fn mtu(self) -> Option<u32> {
+        self.number(Tag::Mtu).map(|n| n as u32)
+    }
+
+    /// Whether it says something that only a link to a bridge can have.
+    pub fn wants_link(self) -> bool {
+        const TAGS: u32 = 1 << Tag::Address as u8
+            | 1 << Tag::Gateway as u8
+            | 1 << Tag::Mtu as u8
+            | 1 << Tag::Bridge as u8
+            | 1 << Tag::Publish as u8;
+        self.records().any(|r| TAGS >> (r.tag as u8) & 1 != 0)
+    }
+
+    /// Its published ports: the host's, its own, the protocol's number.
+    pub fn published(self) -> impl Iterator<Item = (u16, u16, u8)> {
+        self.records().filter_map(|r| match *r.bytes {
+            [a, b, c, d, protocol] if r.tag == Tag::Publish => Some((
+                u16::from_le_bytes([a, b]),
+                u16::from_le_bytes([c, d]),
+                protocol,
+            )),
+            _ => None,
+        })
     }
 
     /// Its mounts, in order. A record holds all four strings of one.

@@ -7,7 +7,7 @@
 use super::ended::Ended;
 use super::message::Unit;
 use super::text::{Kind, Plain, Sink, letter, put};
-use super::{errno, text};
+use super::{errno, inet, text};
 
 /// A way to show a container.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +23,7 @@ pub enum Form {
 }
 
 const LINE: &str = "%n : %s %t pid %p age %a memory %m restarts %r";
+const LINE_ADDRESS: &str = " address %d";
 // What ended a container matters once it does not run; a fault always does.
 const LINE_ENDED: &str = " %e";
 const LINE_FAULT: &str = " %f";
@@ -30,13 +31,13 @@ const LINE_WAITS: &str = " waiting for %w";
 const LINE_HEALTH: &str = " %h";
 const FILE: &str = "NAME: %n\nSTATE: %s\nTTYNUM: %T\nPID: %p\nPPID: %P\nIMAGE: %i\n\
     CGROUP: /sys/fs/cgroup/pouch/%n\nRESTARTS: %r\nEXIT: %e\n";
-const INFO: &str = "AGE: %a\nMEMORY: %m\nAFTER: %w\nREADY: %R\nHEALTH: %h\n";
+const INFO: &str = "AGE: %a\nMEMORY: %m\nADDRESS: %d\nAFTER: %w\nREADY: %R\nHEALTH: %h\n";
 /// What a health command says, by its number; docker's words.
 const HEALTH: &str = " starting healthy unhealthy";
 const INFO_FAULT: &str = "FAULT: %f\n";
 const JSON: &str = "{\"name\":\"%n\",\"state\":\"%s\",\"tty\":%\"t,\"pid\":%p,\"ppid\":%P,\
     \"image\":%\"i,\"cgroup\":\"/sys/fs/cgroup/pouch/%n\",\"age_ms\":%A,\"memory\":%M,\
-    \"restarts\":%r,\"exit\":%\"e,\"fault\":%\"f,\
+    \"address\":%\"d,\"restarts\":%r,\"exit\":%\"e,\"fault\":%\"f,\
     \"waiting_for\":%\"w,\"ready\":%\"R,\"health\":%\"h}";
 
 /// Shows a container.
@@ -46,6 +47,9 @@ pub fn show(sink: &mut Sink<'_>, form: Form, unit: &Unit<'_>) {
         Form::Json => fill(sink, JSON, unit, "null"),
         Form::Line => {
             fill(sink, LINE, unit, "-");
+            if unit.address.is_some() {
+                fill(sink, LINE_ADDRESS, unit, "");
+            }
             if unit.pid == 0 && unit.ended.is_some() {
                 fill(sink, LINE_ENDED, unit, "");
             }
@@ -138,6 +142,13 @@ fn words(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()
         }
         b'a' => age(sink, unit.age_ms),
         b'm' => size(sink, unit.memory?),
+        b'd' => {
+            let quote: &[u8] = if json { b"\"" } else { b"" };
+            let cidr = unit.address?;
+            sink.take(quote);
+            inet::show(sink, cidr);
+            sink.take(quote);
+        }
         _ => {
             let fault = unit.fault?;
             if !json {
@@ -245,6 +256,10 @@ mod tests {
         ppid: 1,
         age_ms: 12_345,
         memory: Some(4096),
+        address: Some(inet::Cidr {
+            address: [10, 0, 3, 2],
+            bits: 24,
+        }),
         restarts: 3,
         ended: None,
         fault: None,
@@ -262,6 +277,7 @@ mod tests {
         slot: None,
         pid: 0,
         memory: None,
+        address: None,
         ended: Some(Ended::Signalled(9)),
         fault: Some(Fault {
             step: Step::Exec,
@@ -302,7 +318,7 @@ mod tests {
             text(Form::Info, &ENDED),
             "NAME: c1\nSTATE: ended\nTTYNUM: -\nPID: -\nPPID: 1\nIMAGE: -\n\
              CGROUP: /sys/fs/cgroup/pouch/c1\nRESTARTS: 3\nEXIT: killed by signal 9 (SIGKILL)\n\
-             AGE: 12s\nMEMORY: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
+             AGE: 12s\nMEMORY: -\nADDRESS: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
         );
         assert!(
             text(Form::File, &RUNNING)
@@ -310,10 +326,10 @@ mod tests {
         );
         assert!(
             text(Form::Info, &RUNNING).ends_with(
-                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nAFTER: -\nREADY: yes\nHEALTH: healthy\n"
+                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nADDRESS: 10.0.3.2/24\nAFTER: -\nREADY: yes\nHEALTH: healthy\n"
             )
         );
-        assert!(text(Form::Line, &RUNNING).ends_with("restarts 3 healthy"));
+        assert!(text(Form::Line, &RUNNING).ends_with("restarts 3 address 10.0.3.2/24 healthy"));
         assert!(text(Form::Line, &ENDED).ends_with(" waiting for db,log"));
     }
 
@@ -323,14 +339,14 @@ mod tests {
             text(Form::Json, &RUNNING),
             "{\"name\":\"c1\",\"state\":\"started\",\"tty\":\"tty1\",\"pid\":77,\"ppid\":1,\
              \"image\":\"/srv/\\\"we\\\\b\\u000a\u{fffd}\",\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\
-             \"age_ms\":12345,\"memory\":4096,\"restarts\":3,\"exit\":null,\"fault\":null,\
+             \"age_ms\":12345,\"memory\":4096,\"address\":\"10.0.3.2/24\",\"restarts\":3,\"exit\":null,\"fault\":null,\
              \"waiting_for\":null,\"ready\":true,\"health\":\"healthy\"}"
         );
         assert_eq!(
             text(Form::Json, &ENDED),
             "{\"name\":\"c1\",\"state\":\"ended\",\"tty\":null,\"pid\":null,\"ppid\":1,\
              \"image\":null,\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\"age_ms\":12345,\"memory\":null,\
-             \"restarts\":3,\"exit\":{\"kind\":\"signalled\",\"value\":9},\
+             \"address\":null,\"restarts\":3,\"exit\":{\"kind\":\"signalled\",\"value\":9},\
              \"fault\":{\"verb\":\"execute\",\"object\":\"/bin/x\",\"errno\":2,\
              \"reason\":\"No such file or directory\"},\
              \"waiting_for\":\"db,log\",\"ready\":false,\"health\":null}"

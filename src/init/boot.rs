@@ -122,7 +122,7 @@ pub(super) fn mounts() {
         early(&PROC);
     }
     if nested()
-        && let Err(e) = process::unshare_mounts()
+        && let Err(e) = process::unshare(process::CLONE_NEWNS)
     {
         say("unable to unshare mounts of", c"the host", e);
     }

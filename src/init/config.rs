@@ -67,9 +67,9 @@ impl Init {
                     self.t.config.crash_limit = n;
                     super::crash::allow(n);
                 }
+                Word::Bridge(cidr) => self.t.config.bridge = Some(cidr),
                 Word::Container(_)
                 | Word::OnCrash(_)
-                | Word::Bridge { .. }
                 | Word::Watchdog { .. }
                 | Word::Root { .. } => {}
             }
@@ -119,8 +119,7 @@ impl Init {
                     Err(bad) => words.plain(bad.word).add(": ").reason(bad.reason),
                 },
                 Some(Ok(
-                    Word::Bridge { .. }
-                    | Word::Watchdog { .. }
+                    Word::Watchdog { .. }
                     | Word::Root { .. }
                     | Word::OnCrash(cmdline::OnCrash::Reboot | cmdline::OnCrash::Halt),
                 )) => words.add("not in this version of pouch"),

@@ -86,6 +86,8 @@ impl Init {
             self.unit_ended(id, ended);
         } else if let Some(id) = self.t.find_unit(&|u| u.asked == pid) {
             self.health_answered(id, ended);
+        } else if let Some(id) = self.t.find_unit(&|u| u.releasing == pid) {
+            self.unit_released(id);
         } else if let Some(line) = self.t.find_line(&|l| l.shell.pid == pid) {
             self.shell_ended(line, ended, time::now_ms());
         } else if self.t.helper == Some(pid) {

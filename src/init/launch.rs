@@ -8,8 +8,8 @@ use super::tables::{Kept, UnitId};
 use super::words::Words;
 use super::{Init, cgroup, files, shells};
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
-use crate::format::spec::{Spec, TTY_AUTO, TTY_NONE};
-use crate::jail::{self, Plan, Report, Stdio};
+use crate::format::spec::{Spec, TTY_AUTO, TTY_NONE, Tag};
+use crate::jail::{self, Link, Plan, Report, Stdio};
 use crate::policy::unit::{Event, State};
 use crate::sys::{Errno, file, lend, socket};
 
@@ -64,6 +64,8 @@ impl Init {
         if let Some(record) = self.t.unit_mut(id) {
             files::keep(&mut record.listener, listener);
         }
+        *step = Step::Link;
+        self.unit_network(id)?;
         *step = Step::Clone;
         let ready = self.ready_pipe(id)?;
         let (report, writing) = report_pipe()?;
@@ -143,10 +145,19 @@ impl Init {
                 .t
                 .find_line(&|l| l.slot == record.slot && l.vt)
                 .is_some();
+        let mut name = link_name(record.link.unwrap_or(0));
+        let bridge = spec.string(Tag::Bridge).unwrap_or(jail::BRIDGE);
+        let link = record.link.map(|_| Link {
+            name: name.path(),
+            bridge,
+            own: self.t.config.bridge.filter(|_| bridge == jail::BRIDGE),
+            address: record.address,
+        });
         jail::launch(&Plan {
             spec,
             cgroup: record.cgroup.as_ref().map(lend),
             cgroup_path: cgroup::path(&record.name).path(),
+            link,
             stdio,
             streams: record.streams.each_ref().map(|s| s.as_ref().map(lend)),
             report: lend(report),
@@ -184,6 +195,13 @@ impl Init {
             self.run_show(id);
         }
     }
+}
+
+/// What a link's end on the host is called.
+pub(super) fn link_name(number: u32) -> Words {
+    let mut name = Words::new("veth");
+    name.num(number.into());
+    name
 }
 
 /// A fault of the kernel's.

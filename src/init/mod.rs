@@ -21,6 +21,7 @@ mod launch;
 mod lines;
 mod log;
 mod modules;
+mod network;
 mod poll;
 mod requests;
 mod sessions;

@@ -8,6 +8,7 @@ use rustix::fd::OwnedFd;
 
 use crate::format::ended::Ended;
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
+use crate::format::inet::Cidr;
 use crate::format::name::NAME_MAX;
 use crate::policy::answers::Answers;
 use crate::policy::backoff::Backoff;
@@ -92,6 +93,12 @@ pub(super) struct UnitRecord {
     pub(super) terminal: Option<OwnedFd>,
     /// pidfds of the command that started it and of that command's parent.
     pub(super) owners: [Option<OwnedFd>; 2],
+    /// Its link to a bridge, by the number in its name.
+    pub(super) link: Option<u32>,
+    /// The child that takes the link away, 0 where there is none.
+    pub(super) releasing: i32,
+    /// Its address.
+    pub(super) address: Option<Cidr>,
     /// When an unfinished clean-up is tried again.
     pub(super) clean_again: Option<u64>,
     /// The pipe on which it says that it is ready.
@@ -240,6 +247,8 @@ pub(super) struct Config {
     /// The host shell; empty: locked.
     pub(super) shell: String<PATH>,
     pub(super) rescue: bool,
+    /// The address of pouch0, from which containers get theirs.
+    pub(super) bridge: Option<Cidr>,
     pub(super) crash_limit: u32,
     /// The size of the terminal at the system console, where the kernel line says it.
     pub(super) size: Option<rustix::termios::Winsize>,
@@ -287,6 +296,7 @@ impl Tables {
             config: Config {
                 shell: String::new(),
                 rescue: false,
+                bridge: None,
                 crash_limit: super::crash::LIMIT,
                 size: None,
                 nested: false,

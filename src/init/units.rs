@@ -118,6 +118,9 @@ impl Init {
                 report: None,
                 listener: None,
                 fault: None,
+                link: None,
+                releasing: 0,
+                address: None,
                 clean_again: None,
                 ready: None,
                 asked: 0,
@@ -304,7 +307,10 @@ impl Init {
 
     /// Lets go what it held. All its processes are gone.
     #[inline(never)]
-    fn unit_clean(&mut self, id: UnitId) {
+    pub(super) fn unit_clean(&mut self, id: UnitId) {
+        if self.unit_release(id) {
+            return;
+        }
         let Some(record) = self.t.unit_mut(id) else {
             return;
         };
@@ -449,6 +455,7 @@ impl Init {
             ppid: record.ppid,
             age_ms: now.saturating_sub(record.life.since()),
             memory,
+            address: record.address.filter(|_| !record.life.is_over()),
             restarts: record.life.restarts(),
             ended: record.life.ended(),
             fault: record.fault.as_ref().map(Kept::fault),

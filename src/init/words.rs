@@ -11,6 +11,7 @@ use super::log::note;
 use crate::format::ended::Ended;
 use crate::format::errno;
 use crate::format::fault::Fault;
+use crate::format::inet::{self, Cidr};
 use crate::format::message::Unit;
 use crate::format::reason::Reason;
 use crate::format::text::{Plain, Text, put};
@@ -50,6 +51,13 @@ impl Words {
     #[inline(never)]
     pub(super) fn num(&mut self, number: u64) -> &mut Words {
         put!(&mut self.0, "{}", number);
+        self
+    }
+
+    /// An address.
+    #[inline(never)]
+    pub(super) fn address(&mut self, cidr: Cidr) -> &mut Words {
+        inet::show(&mut self.0, cidr);
         self
     }
 

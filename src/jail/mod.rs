@@ -10,10 +10,12 @@ mod fs;
 mod image;
 mod join;
 mod modules;
+mod net;
 mod program;
 mod reaper;
 mod rights;
 mod root;
+mod rules;
 mod seccomp;
 mod user;
 
@@ -27,12 +29,13 @@ use crate::format::spec::{Spec, SpecBuf, Tag, flags};
 use crate::format::text::{Text, put};
 use crate::format::wire::{Reader, Writer};
 use crate::sys::mount::Within;
-use crate::sys::{self, Errno, device, file, lend, process, signal};
+use crate::sys::{self, Errno, file, lend, process, signal};
 
 pub use fs::{apart, c_string, folder};
 pub use image::IMAGES;
 pub use join::{Joining, TERMINAL, join};
 pub use modules::load as load_module;
+pub use net::{BRIDGE, Link, release};
 pub use program::PATH;
 use user::User;
 
@@ -73,6 +76,8 @@ pub struct Plan<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// The cgroup's folder by its path.
     pub cgroup_path: &'a CStr,
+    /// Its link to a bridge, where it has one.
+    pub link: Option<Link<'a>>,
     /// Its standard streams.
     pub stdio: Stdio<'a>,
     /// Files and pipes that take their place, one by one.
@@ -169,7 +174,12 @@ impl<'a> Now<'a> {
 /// clone3's.
 pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
     let namespaces = namespaces(plan.spec);
-    match process::fork(namespaces, plan.cgroup)? {
+    let born_in = match plan.link {
+        // Something is to be done in the host's network first.
+        Some(_) => namespaces & !process::CLONE_NEWNET,
+        None => namespaces,
+    };
+    match process::fork(born_in, plan.cgroup)? {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
             sys::enter_child();
@@ -183,8 +193,8 @@ pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
     }
 }
 
-/// The namespaces that a container has of its own.
-fn namespaces(spec: Spec<'_>) -> u32 {
+/// The namespaces that a container has of its own: CLONE_NEW* bits.
+pub fn namespaces(spec: Spec<'_>) -> u32 {
     let all = spec.namespaces().unwrap_or(NAMESPACES);
     match spec.flags() & flags::HOST_NET {
         0 => all,
@@ -232,6 +242,16 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     // A session before the terminal is opened, so that nobody else's becomes ours.
     program::session(now);
 
+    // The files of modules and of the kernel's settings are the host's: before the root goes.
+    let link = plan.link.as_ref().map(|link| {
+        let host = net::outside(plan, link, now);
+        net::enter(plan, link, &host, now);
+        (link, host)
+    });
+    if namespaces & process::CLONE_NEWNET != 0 {
+        net::inside(link, now);
+    }
+
     let console = if namespaces & process::CLONE_NEWNS != 0 {
         root::enter(plan, privileged, now)
     } else {
@@ -246,11 +266,6 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
         now.at(Step::Hostname, name);
         now.ok(rustix::system::sethostname(name.to_bytes()));
     }
-    if namespaces & process::CLONE_NEWNET != 0 {
-        now.at(Step::Loopback, c"lo");
-        now.ok(device::loopback_up());
-    }
-
     // Inside by now: names are those of the container's own files.
     let user = user::find(spec, now);
     program::standard_streams(plan.stdio, console, (user.uid, user.gid), now);

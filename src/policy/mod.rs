@@ -4,6 +4,7 @@
 //! descriptors never enter. So each machine here is tested by walking every sequence
 //! of events to a depth, on the host, with no fake kernel.
 
+pub mod addresses;
 pub mod answers;
 pub mod backoff;
 pub mod detach;

@@ -1,8 +1,10 @@
 //! Requests to devices that rustix has no call for: ioctl(2).
 
+use core::ffi::CStr;
+
 use rustix::fd::{AsRawFd, OwnedFd};
 
-use super::{Errno, call, nr, socket};
+use super::{Errno, call, nr};
 
 /// TIOCGPTN: the number of a pseudo-terminal's slave, asked of its master.
 const TIOCGPTN: usize = 0x8004_5430;
@@ -11,11 +13,6 @@ const TIOCGDEV: usize = 0x8004_5432;
 /// KDGKBMODE, KDSKBMODE: what a VT's keyboard hands out (linux/kd.h).
 const KDGKBMODE: usize = 0x4b44;
 const KDSKBMODE: usize = 0x4b45;
-/// SIOCGIFFLAGS, SIOCSIFFLAGS: an interface's flags.
-const SIOCGIFFLAGS: usize = 0x8913;
-const SIOCSIFFLAGS: usize = 0x8914;
-/// IFF_UP.
-const IFF_UP: u16 = 1;
 
 #[inline(never)]
 fn ask(fd: &OwnedFd, request: usize) -> Result<u32, Errno> {
@@ -62,38 +59,40 @@ pub fn set_keyboard_mode(vt: &OwnedFd, mode: u32) {
     let _ = unsafe { call(nr::__NR_ioctl, [fd, KDSKBMODE, mode as usize]) };
 }
 
-/// Brings the loopback interface of this network namespace up.
+/// What [`interface`] can ask of netdevice(7): the number, and the address of IPv4.
+pub const INDEX: usize = 0x8933;
+/// SIOCGIFADDR.
+pub const ADDRESS: usize = 0x8915;
+
+/// What an interface of the network of a socket has, by its name: for [`INDEX`] four bytes of a
+/// number, for [`ADDRESS`] a sockaddr_in, whose last four bytes are the address.
 ///
 /// # Errors
-/// Those of socket(2) and netdevice(7).
-pub fn loopback_up() -> Result<(), Errno> {
-    /// struct ifreq, as far as the flags, at its full size of either word width.
-    #[repr(C)]
+/// ENODEV; EADDRNOTAVAIL for one without address.
+pub fn interface(socket: &OwnedFd, request: usize, name: &CStr) -> Result<[u8; 8], Errno> {
+    /// struct ifreq, at its full size of either word width.
+    #[repr(C, align(8))]
     struct Request {
         name: [u8; 16],
-        flags: u16,
-        rest: [u8; 22],
+        answer: [u8; 8],
+        rest: [u8; 16],
     }
-    let mut request = Request {
-        name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        flags: 0,
-        rest: [0; 22],
+    let mut asked = Request {
+        name: [0; 16],
+        answer: [0; 8],
+        rest: [0; 16],
     };
-    let socket = socket::inet()?;
-    let fd = socket.as_raw_fd() as usize;
-    // SAFETY: the request is an ifreq of full size and lives over both calls.
-    unsafe {
-        call(
-            nr::__NR_ioctl,
-            [fd, SIOCGIFFLAGS, &raw mut request as usize],
-        )?;
-        request.flags |= IFF_UP;
-        call(
-            nr::__NR_ioctl,
-            [fd, SIOCSIFFLAGS, &raw mut request as usize],
-        )?;
+    // The last byte stays the string's end.
+    for (to, from) in asked.name.iter_mut().zip(name.to_bytes()).take(15) {
+        *to = *from;
     }
-    Ok(())
+    let at = &raw mut asked as usize;
+    // SAFETY: the request is an ifreq of full size and lives over the call. The answer is read as
+    // the kernel left it, which the compiler cannot see: the pointer went as a number.
+    unsafe {
+        call(nr::__NR_ioctl, [socket.as_raw_fd() as usize, request, at])?;
+        Ok((&raw const asked.answer).read_volatile())
+    }
 }
 
 /// LOOP_CTL_GET_FREE, LOOP_CONFIGURE (linux/loop.h).

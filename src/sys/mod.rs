@@ -75,6 +75,18 @@ pub fn exit(status: u8) -> ! {
     }
 }
 
+/// getrandom(2): a number that nobody guesses, or early after boot one that is only unlikely to be another's.
+pub fn random() -> u32 {
+    const INSECURE: usize = 4;
+    let mut number = 0u32;
+    let at = &raw mut number as usize;
+    // SAFETY: the kernel writes four bytes there. Read as it left them: the pointer went as a number.
+    unsafe {
+        let _ = call(nr::__NR_getrandom, [at, size_of::<u32>(), INSECURE]);
+        (&raw const number).read_volatile()
+    }
+}
+
 /// Whether this process is the child half of a launch.
 static CHILD: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
 

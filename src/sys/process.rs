@@ -326,13 +326,14 @@ pub fn end_with_parent() {
     let _ = unsafe { call(nr::__NR_prctl, [PR_SET_PDEATHSIG, 9]) };
 }
 
-/// unshare(2) of the mount namespace.
+/// unshare(2) of namespaces: CLONE_NEW* bits.
 ///
 /// # Errors
 /// EPERM, ENOMEM, ENOSPC.
-pub fn unshare_mounts() -> Result<(), Errno> {
+pub fn unshare(namespaces: u32) -> Result<(), Errno> {
+    const ALL: u32 = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
     // SAFETY: no pointer, and no memory or descriptor is unshared.
-    unsafe { call(nr::__NR_unshare, [nr::CLONE_NEWNS as usize]) }.map(drop)
+    unsafe { call(nr::__NR_unshare, [(namespaces & ALL) as usize]) }.map(drop)
 }
 
 /// Gives the kernel back the memory of the stack below the caller's own frames, which once was needed and is not now.

@@ -15,7 +15,9 @@ use super::{Errno, call, nr};
 // bits/socket.h; the same on every processor used.
 const AF_UNIX: u16 = 1;
 const AF_INET: usize = 2;
+const AF_NETLINK: usize = 16;
 const SOCK_DGRAM: usize = 2;
+const SOCK_RAW: usize = 3;
 const SOCK_SEQPACKET: usize = 5;
 const SOL_SOCKET: i32 = 1;
 const SO_PEERCRED: usize = 17;
@@ -53,8 +55,27 @@ pub fn packets(nonblocking: bool) -> Result<OwnedFd, Errno> {
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM, EAFNOSUPPORT in a kernel without IPv4.
-pub(super) fn inet() -> Result<OwnedFd, Errno> {
+pub fn inet() -> Result<OwnedFd, Errno> {
     new(AF_INET, SOCK_DGRAM)
+}
+
+/// netlink(7): interfaces, addresses, routes.
+pub const ROUTE: usize = 0;
+/// netlink(7): nfnetlink, of netfilter.
+pub const NETFILTER: usize = 12;
+
+/// socket(2): one of netlink, close-on-exec, of this process's network for as long as it is open.
+/// It never waits: what is asked by it is done and answered before write(2) returns.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM; EPROTONOSUPPORT where the kernel has not that protocol.
+pub fn netlink(protocol: usize) -> Result<OwnedFd, Errno> {
+    // SAFETY: no pointer; what the kernel answers is a new descriptor that nobody else owns.
+    unsafe {
+        let kind = SOCK_RAW | NONBLOCK | CLOEXEC;
+        let fd = call(nr::__NR_socket, [AF_NETLINK, kind, protocol])?;
+        Ok(own(fd))
+    }
 }
 
 /// struct sockaddr_un.

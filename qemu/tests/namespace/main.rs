@@ -6,6 +6,7 @@ mod faults;
 mod fleet;
 mod joining;
 mod life;
+mod network;
 mod roots;
 mod running;
 
@@ -51,6 +52,11 @@ fn main() -> ExitCode {
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
         faults::a_full_run_folder_costs_a_file_and_no_more,
+        network::addresses_are_handed_out_kept_and_given_back,
+        network::containers_of_one_bridge_reach_each_other_and_the_host,
+        network::a_link_has_what_was_asked_for,
+        network::restarts_and_failures_leave_no_interface,
+        network::a_published_port_is_reached_by_the_hosts_addresses,
     ];
     let group = Group { name: "namespace".to_owned(), bed: Box::new(|| Ok(Fresh)), scenarios };
     if run(vec![group]) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
