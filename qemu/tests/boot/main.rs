@@ -7,6 +7,7 @@ mod attacks;
 mod containers;
 mod flow;
 mod host;
+mod network;
 mod prompt;
 mod screen;
 mod several;
@@ -82,6 +83,8 @@ fn boots() -> Vec<Boot> {
             wants: EVERY,
             scenarios: scenarios![
                 words::containers_come_up_without_typing_and_mistakes_are_named,
+                network::containers_reach_each_other_the_host_and_what_is_published,
+                network::twenty_quick_restarts_leave_one_interface,
                 host::reboot_again_and_again_reboots_once,
             ],
         },

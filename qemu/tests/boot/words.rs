@@ -6,7 +6,7 @@ use pouch_qemu::{Result, deadline};
 /// Two containers, one of them with quotes, and mistakes of every kind between them.
 pub const DEFINITIONS: &str = "pouch.container=one,tty=tty1 pouch.nonsense=1 pouch.container=tty1 \
     \"pouch.container=two,rootfs=/srv/web,tty=tty2,command='/bin/sleep 1000',env='NOTE=a, b',memory.max=16M\" \
-    pouch.container=three,tty=tty9 pouch.container=four,color=red pouch.log=loud \
+    pouch.container=three,tty=tty9 pouch.container=four,color=red pouch.log=loud pouch.bridge=10.0.3.1/24 \
     \"pouch.container=five,tty=none,command='/bin/echo a, b'\"";
 
 pub fn containers_come_up_without_typing_and_mistakes_are_named(board: &mut BoardBed) -> Result<()> {
