@@ -63,7 +63,8 @@ const OPTIONS: &str = "\
 OPTIONS (also as --key=value):
   --tty tty0..tty3|auto|none   its console slot
   --hostname H  --env K=V  --user UID[:GID]  --cwd DIR
-  --net none|host
+  --net none|host|ADDR/BITS  --gateway ADDR  --bridge NAME  --mtu N
+  --publish HOST:CONT[/udp]
   --mount SRC:DST[:ro,...]  --tmpfs DST  --read-only
   --memory.max 64M  --cpu.max 50%  --pids.max N  or any cgroup v2 file
   --cap-add, --cap-drop NAME[,NAME]|ALL  --privileged
