@@ -9,6 +9,7 @@ pub struct Lines(Text<1024>);
 
 impl Lines {
     /// Takes a piece of the log and shows the lines that are whole.
+    #[inline(never)]
     pub fn take(&mut self, out: &mut Sink<'_>, mut bytes: &[u8]) {
         while let (line, Some(rest)) = cut(bytes, b'\n') {
             self.0.take(line);

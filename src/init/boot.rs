@@ -32,6 +32,15 @@ const QUIET: MountFlags = MountFlags::NOSUID
 /// The first of all: what is needed to know where one is.
 const PROC: Early = Early(c"proc", c"/proc", c"proc", QUIET, c"");
 
+/// What lies on the root itself, so that another root wants it anew.
+const TMP: Early = Early(
+    c"tmpfs",
+    c"/tmp",
+    c"tmpfs",
+    MountFlags::NOSUID.union(MountFlags::NODEV),
+    c"mode=1777",
+);
+
 /// In this order: /dev/pts lies in /dev, the cgroups in /sys.
 const EARLY: [Early; 8] = [
     PROC,
@@ -64,13 +73,7 @@ const EARLY: [Early; 8] = [
         MountFlags::NOSUID.union(MountFlags::NODEV),
         c"mode=0755",
     ),
-    Early(
-        c"tmpfs",
-        c"/tmp",
-        c"tmpfs",
-        MountFlags::NOSUID.union(MountFlags::NODEV),
-        c"mode=1777",
-    ),
+    TMP,
     Early(c"cgroup2", c"/sys/fs/cgroup", c"cgroup2", QUIET, c""),
 ];
 
@@ -130,7 +133,7 @@ pub(super) fn mounts() {
         c"/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     );
-    if matches!(fs_type(c"/"), RAMFS | TMPFS) && !nested() {
+    if root_in_memory() && !nested() {
         pivotable();
     }
     for one in &EARLY {
@@ -182,9 +185,24 @@ fn early(one: &Early) {
     }
 }
 
+/// Where a root is put together before it is moved to its place.
+pub(super) const HOLD: &CStr = c"/.pouch-root";
+
+/// Whether the root's files are memory.
+pub(super) fn root_in_memory() -> bool {
+    matches!(fs_type(c"/"), RAMFS | TMPFS)
+}
+
+/// The root is another one: what lay on the old one, and the name that stands in it.
+pub(super) fn root_again() {
+    if !is_mount(c"/tmp") {
+        early(&TMP);
+    }
+    hostname();
+}
+
 /// The initramfs is no mount that pivot_root takes. A bind of it, moved over it, is one.
 fn pivotable() {
-    const HOLD: &CStr = c"/.pouch-root";
     let steps = || -> Result<(), Errno> {
         match rustix::fs::mkdir(HOLD, Mode::from_raw_mode(0o700)) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -287,7 +305,7 @@ impl Init {
         super::cgroup::prepare(self.t);
         self.listen()?;
         self.watch_basics()?;
-        self.configure();
+        self.configure(None);
         self.t.up = true;
         note(
             Level::Info,

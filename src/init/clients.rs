@@ -216,6 +216,15 @@ impl Init {
         }
     }
 
+    /// Words for those who wait for its start.
+    pub(super) fn tell_starting(&mut self, unit: UnitId, words: &str) {
+        let mut from = 0;
+        while let Some(id) = self.waiting(from, &|w| w == Waits::Started(unit)) {
+            self.client_tell(id, &Reply::Bytes(words.as_bytes()));
+            from = id + 1;
+        }
+    }
+
     /// It stands still.
     #[inline(never)]
     pub(super) fn tell_settled(&mut self, unit: UnitId) {

@@ -22,7 +22,7 @@ const CONSOLES: usize = 12;
 impl Init {
     /// Reads the words twice: what sets the board up first, then, with lines to report on, definitions and mistakes.
     #[inline(never)] // its frame is not to be part of the loop's
-    pub(super) fn configure(&mut self) {
+    pub(super) fn configure(&mut self, rooted: Option<u8>) {
         let mut room = [0u8; CMDLINE];
         let line = match files::read_file(c"/proc/cmdline", &mut room) {
             // In a PID namespace the words are the host's, not this PID 1's.
@@ -33,7 +33,9 @@ impl Init {
                 &[]
             }
         };
+        self.t.config.shell.clear();
         let _ = self.t.config.shell.push_str(SHELL);
+        let mut root = None;
         let mut consoles: Vec<&[u8], CONSOLES> = Vec::new();
         let mut extra: Vec<&[u8], CONSOLES> = Vec::new();
         let mut modules: Vec<&[u8], 32> = Vec::new();
@@ -61,20 +63,43 @@ impl Init {
                 }
                 Word::Shell(path) => self.set_shell(path),
                 Word::ShellNone => self.t.config.shell.clear(),
-                Word::Log(level) => log::set_max_level(level),
+                Word::Log(level) => {
+                    self.t.config.log = level;
+                    log::set_max_level(level);
+                }
+                Word::OnCrash(what) => {
+                    self.t.config.on_crash = what;
+                    super::crash::then(what);
+                }
+                Word::Watchdog { device, seconds } => {
+                    self.t.config.watchdog.clear();
+                    let _ = self.t.config.watchdog.extend_from_slice(device);
+                    self.t.config.watchdog_seconds = seconds;
+                }
+                Word::Root { device, kind } => root = Some((device, kind)),
                 Word::Rescue => self.t.config.rescue = true,
                 Word::CrashLimit(n) => {
                     self.t.config.crash_limit = n;
                     super::crash::allow(n);
                 }
                 Word::Bridge(cidr) => self.t.config.bridge = Some(cidr),
-                Word::Container(_)
-                | Word::OnCrash(_)
-                | Word::Watchdog { .. }
-                | Word::Root { .. } => {}
+                Word::Container(_) => {}
             }
         }
         self.t.config.size = size(line);
+        let mut lost = None;
+        match (root.filter(|_| !self.t.config.nested), rooted) {
+            (Some((device, kind)), None) => return self.root_begin(device, kind, &modules),
+            (Some((device, _)), Some(status)) => {
+                // Loaded on the way there.
+                modules.clear();
+                if status != 0 {
+                    self.t.config.rescue = true;
+                    lost = Some(super::root::failed(device, status));
+                }
+            }
+            _ => {}
+        }
         if self.t.config.rescue && self.t.config.shell.is_empty() {
             self.set_shell(SHELL.as_bytes());
         }
@@ -86,7 +111,13 @@ impl Init {
         }
         self.open_lines(&consoles, &extra);
         self.each_definition(line, Pass::Console);
+        if let Some(words) = lost {
+            self.tell_console(words.as_str());
+        }
         self.load_modules(&modules);
+        if !self.t.definitions_wait {
+            self.modules_there();
+        }
     }
 
     fn set_shell(&mut self, path: &[u8]) {
@@ -118,11 +149,6 @@ impl Init {
                     }
                     Err(bad) => words.plain(bad.word).add(": ").reason(bad.reason),
                 },
-                Some(Ok(
-                    Word::Watchdog { .. }
-                    | Word::Root { .. }
-                    | Word::OnCrash(cmdline::OnCrash::Reboot | cmdline::OnCrash::Halt),
-                )) => words.add("not in this version of pouch"),
                 _ => continue,
             };
             match pass {

@@ -10,11 +10,13 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use log::Level;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{OFlags, SeekFrom};
+use rustix::system::{RebootCommand, reboot};
 
 use super::poll::{Token, rewatch, watch};
 use super::tables::Tables;
 use super::words::Words;
 use super::{Init, files};
+use crate::format::cmdline::OnCrash;
 use crate::format::number::u64;
 use crate::format::text::cut;
 use crate::sys::{self, Errno, lend, process, signal, time};
@@ -26,7 +28,9 @@ const WITHIN_MS: u64 = 60_000;
 /// The dead man reboots after this, unless the next image ends him.
 const DEAD_MAN_S: i64 = 10;
 /// As long as anybody waits.
-const FOR_EVER_S: i64 = 1_000_000;
+const FOR_EVER_MS: i64 = 1_000_000_000;
+/// sync(2) may take so long before the board is rebooted without it.
+const SYNC_MS: i64 = 10_000;
 /// The descriptors that are handed over at most.
 const HIGHEST_FD: i32 = 64 * WORDS as i32 - 1;
 /// A bit for each of them, 64 a word.
@@ -37,6 +41,7 @@ const RESUME: &str = "--resume=";
 static ARENA: AtomicI32 = AtomicI32::new(-1);
 static BINARY: AtomicI32 = AtomicI32::new(-1);
 static ALLOWED: AtomicU32 = AtomicU32::new(LIMIT);
+static THEN: AtomicU32 = AtomicU32::new(OnCrash::Reexec as u32);
 static CRASHES: AtomicU32 = AtomicU32::new(0);
 static FIRST_CRASH: AtomicU64 = AtomicU64::new(0);
 
@@ -97,6 +102,11 @@ pub(super) fn allow(crashes: u32) {
     ALLOWED.store(crashes, Ordering::Relaxed);
 }
 
+/// `pouch.on-crash=`.
+pub(super) fn then(what: OnCrash) {
+    THEN.store(what as u32, Ordering::Relaxed);
+}
+
 /// The panic path of the binary.
 pub fn panicked(file: &str, line: u32) -> ! {
     let mut text = Words::new("panic at ");
@@ -128,18 +138,25 @@ fn crashed(what: &str) -> ! {
     }
     let allowed = ALLOWED.load(Ordering::Relaxed);
     let too_many = allowed != 0 && crashes >= allowed;
+    let then = THEN.load(Ordering::Relaxed);
+    let halts = then == OnCrash::Halt as u32;
+    let ends = too_many || then != OnCrash::Reexec as u32;
     let mut text = Words::new("<26>pouch: PID 1 crashed (");
     text.add(what).add("), ").num(crashes.into());
-    text.add(" in a minute; ").add(match too_many {
-        true => "rebooting",
-        false => "re-executing",
+    text.add(" in a minute; ").add(match (ends, halts) {
+        (true, true) => "halting",
+        (true, false) => "rebooting",
+        (false, _) => "re-executing",
     });
     text.add("\n");
     files::write_file(c"/dev/kmsg", text.as_str().as_bytes());
-    if !too_many {
+    if !ends {
         reexecute(crashes, first);
     }
-    give_up()
+    give_up(match halts {
+        true => RebootCommand::Halt,
+        false => RebootCommand::Restart,
+    })
 }
 
 /// Executes the binary anew with all that is open. Comes back only if that cannot be.
@@ -169,49 +186,53 @@ fn dead_man() -> i32 {
         }
         Ok(process::Fork::Child) => {
             sys::enter_child();
-            sleep(DEAD_MAN_S);
-            restart();
+            sleep(DEAD_MAN_S * 1000);
+            restart(RebootCommand::Restart);
             sys::exit(1)
         }
         Err(_) => 0,
     }
 }
 
-/// So many seconds pass.
+/// So many milliseconds pass.
 #[inline(never)]
-fn sleep(seconds: i64) {
+pub(super) fn sleep(ms: i64) {
     let timeout = rustix::event::Timespec {
-        tv_sec: seconds,
-        tv_nsec: 0,
+        tv_sec: ms / 1000,
+        tv_nsec: (ms % 1000 * 1_000_000) as _,
     };
     let _ = rustix::event::poll(&mut [], Some(&timeout));
 }
 
-/// sync(2), which may hang, and then reboot(2).
-fn restart() {
+/// sync(2), which may hang, and then reboot(2), in a child: for the dead man, who has nobody behind him.
+fn restart(command: RebootCommand) {
     rustix::fs::sync();
-    let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);
+    let _ = reboot(command);
 }
 
-/// The end in as much order as is left: everything is told, synced, rebooted by a child.
-fn give_up() -> ! {
+/// The end in as much order as is left: everything is told, synced as long as there is time, rebooted by a child.
+fn give_up(command: RebootCommand) -> ! {
     signal::block();
     process::signal_all(15);
-    sleep(1);
+    sleep(1000);
     process::signal_all(9);
     match process::fork(0, None) {
         Ok(process::Fork::Parent { .. }) => {}
         Ok(process::Fork::Child) => {
             sys::enter_child();
-            restart();
+            super::cause::keep("PID 1 crashed");
+            restart(command);
             sys::exit(1)
         }
         Err(_) => {
-            let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);
+            let _ = reboot(command);
         }
     }
+    // A disk that hangs does not hold it.
+    sleep(SYNC_MS);
+    let _ = reboot(command);
     loop {
-        sleep(FOR_EVER_S);
+        sleep(FOR_EVER_MS);
     }
 }
 
@@ -221,6 +242,8 @@ impl Init {
     pub(super) fn resume(&mut self) -> Result<(), Errno> {
         process::close_on_exec_from(3)?;
         allow(self.t.config.crash_limit);
+        then(self.t.config.on_crash);
+        log::set_max_level(self.t.config.log);
         self.watch_basics()?;
         let mut open = Open {
             epoll: &self.epoll,
@@ -291,6 +314,7 @@ impl Tables {
     fn find_again(&mut self, open: &mut Open<'_>) {
         open.keep(&self.control);
         open.keep(&self.shell_cgroup);
+        open.keep(&self.watchdog);
         for (id, unit) in self.units.iter().enumerate() {
             if let Some(unit) = unit {
                 open.keep(&unit.pidfd);

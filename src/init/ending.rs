@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 
 use log::Level;
+use rustix::fs::OFlags;
 use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
 use rustix::process::{WaitOptions, wait};
 use rustix::system::{RebootCommand, reboot};
@@ -16,7 +17,7 @@ use crate::format::message::Power;
 use crate::format::number::octal;
 use crate::format::text::{cut, which};
 use crate::policy::shutdown::{Action, Event};
-use crate::sys::{self, Errno, process, signal, time};
+use crate::sys::{self, Errno, device, process, signal, time};
 
 /// Signals by number, as busybox's poweroff, reboot and halt send them.
 const HUP: u32 = 1;
@@ -44,13 +45,13 @@ impl Init {
             let number = record.first_chunk().map_or(0, |b| u32::from_ne_bytes(*b));
             match number {
                 CHLD => self.reap(),
-                USR1 => self.end_board(Power::Halt),
-                USR2 | PWR => self.end_board(Power::PowerOff),
-                TERM => self.end_board(Power::Reboot),
+                USR1 => self.end_board(Power::Halt, number as u8),
+                USR2 | PWR => self.end_board(Power::PowerOff, number as u8),
+                TERM => self.end_board(Power::Reboot, number as u8),
                 INT => {
                     let action = self.t.ending.int(time::now_ms());
                     self.ending_perform(action);
-                    self.end_board(Power::Reboot);
+                    self.end_board(Power::Reboot, number as u8);
                 }
                 HUP => note(
                     Level::Info,
@@ -98,8 +99,12 @@ impl Init {
 
     /// The child that loaded modules, or that unmounts and syncs, is done.
     fn helper_ended(&mut self, ended: Ended) {
+        if self.t.rooting.is_some() {
+            return self.root_done(ended.status());
+        }
         if self.t.definitions_wait {
             self.units_launch_waiting();
+            self.modules_there();
         }
         if self.t.ending.begun() {
             if !ended.is_success() {
@@ -111,7 +116,10 @@ impl Init {
     }
 
     /// Somebody wants the board to end.
-    pub(super) fn end_board(&mut self, how: Power) {
+    pub(super) fn end_board(&mut self, how: Power, by: u8) {
+        if !self.t.ending.begun() {
+            self.t.ended_by = by;
+        }
         let longest_grace = self.longest_grace();
         self.ending_event(Event::Asked { how, longest_grace });
     }
@@ -168,10 +176,12 @@ impl Init {
             Power::PowerOff => "powers off now",
             Power::Reboot => "reboots now",
         });
-        note(Level::Info, words.as_str().get(7..).unwrap_or_default());
+        let cause = super::cause::words(self.t.ending.how(), self.t.ended_by);
+        self.tell("end", "-", cause.as_str());
         for line in 0..LINES as Line {
             self.line_tell(line, words.as_str());
         }
+        self.watchdog_stretch();
     }
 
     /// Unmounting and sync(2) may hang for ever: a child does them.
@@ -182,6 +192,12 @@ impl Init {
             Ok(process::Fork::Child) => {
                 sys::enter_child();
                 if !self.t.config.nested {
+                    super::cause::keep(
+                        super::cause::words(self.t.ending.how(), self.t.ended_by).as_str(),
+                    );
+                    // What lay on a loop device kept what its file lies on busy.
+                    unmount_all();
+                    loops_free();
                     unmount_all();
                 }
                 rustix::fs::sync();
@@ -199,6 +215,7 @@ impl Init {
             self.t.exit = Some(0);
             return;
         }
+        self.watchdog_last(how == Power::Halt);
         let command = match how {
             Power::Halt => RebootCommand::Halt,
             Power::PowerOff => RebootCommand::PowerOff,
@@ -243,6 +260,19 @@ fn unmount_all() {
         }
     }
 }
+
+/// Lets every loop device go whose file system is gone.
+fn loops_free() {
+    for number in 0..LOOPS {
+        let mut path = Words::new("/dev/loop");
+        if let Ok(fd) = files::open(path.num(number).path(), OFlags::RDONLY) {
+            let _ = device::loop_clear(&fd);
+        }
+    }
+}
+
+/// The most loop devices that are looked at.
+const LOOPS: u64 = 64;
 
 /// File systems without a disk behind them.
 const IN_MEMORY: &str = "proc sysfs devtmpfs devpts tmpfs ramfs rootfs cgroup2";

@@ -16,7 +16,6 @@ use crate::policy::unit::{CHECKED, Event, SAYS, State, Unit, Wanted};
 use crate::sys::{Errno, time};
 
 /// A container that is always to run may be without word that it is ready for so long before the watchdog is left to bite.
-#[allow(dead_code)] // the watchdog's, next
 const OWED_MS: u64 = 60_000;
 
 impl Init {
@@ -175,6 +174,13 @@ impl Init {
                 words.add(", which is not there");
             }
             self.unit_tell(id, "wait", words.as_str());
+            // Whoever typed the start waits too, and is told for what.
+            let mut told = Words::new("Pouch: ");
+            told.plain(spec_name(self.spec_of(id)))
+                .add(" waits ")
+                .add(words.as_str())
+                .add("\n");
+            self.tell_starting(id, told.as_str());
         }
     }
 
@@ -262,11 +268,14 @@ impl Init {
     }
 
     /// Whether every container that is always to run, and to say that it does, has said so or not owed it for long.
-    #[allow(dead_code)] // the watchdog's, next
     pub(super) fn all_ready(&self, now: u64) -> bool {
         let late = |since: u64| now.saturating_sub(since) > OWED_MS;
         self.t
             .find_unit(&|u| u.life.owes().is_some_and(late))
             .is_none()
     }
+}
+
+fn spec_name(spec: Option<Spec<'_>>) -> &[u8] {
+    spec.map_or(b"", |s| s.name().to_bytes())
 }

@@ -5,6 +5,7 @@
 //! or panics; no timer runs while nothing is due.
 
 mod boot;
+mod cause;
 mod cgroup;
 mod clients;
 mod config;
@@ -24,12 +25,14 @@ mod modules;
 mod network;
 mod poll;
 mod requests;
+mod root;
 mod sessions;
 mod shells;
 mod showing;
 mod sizes;
 mod tables;
 mod units;
+mod watchdog;
 mod words;
 
 use core::ffi::CStr;
@@ -39,6 +42,8 @@ use rustix::fd::OwnedFd;
 use crate::sys::{self, arena, process, signal, time};
 use tables::Tables;
 
+/// ETIMEDOUT.
+const TIMED_OUT: u8 = 110;
 /// Bytes of one session's ring.
 const RING: usize = 16 * 1024;
 /// The rings and specs behind the tables.
@@ -136,6 +141,10 @@ impl Init {
         self.lines_due(now);
         self.shells_due(now);
         self.ending_due(now);
+        self.watchdog_due(now);
+        if tables::is_due(self.t.rooting, now) {
+            self.root_done(TIMED_OUT);
+        }
     }
 
     /// The next time at which something is due.
@@ -144,7 +153,13 @@ impl Init {
         self.units_deadline(&mut soonest);
         self.fleet_deadline(&mut soonest);
         self.lines_deadline(&mut soonest);
-        tables::sooner(&mut soonest, self.t.ending.deadline());
+        for at in [
+            self.t.ending.deadline(),
+            self.t.watchdog_due,
+            self.t.rooting,
+        ] {
+            tables::sooner(&mut soonest, at);
+        }
         soonest
     }
 }

@@ -20,23 +20,28 @@ impl Init {
             Ok(process::Fork::Parent { pid, .. }) => self.t.helper = Some(pid),
             Ok(process::Fork::Child) => {
                 sys::enter_child();
-                for name in names {
-                    if let Err(e) = jail::load_module(name) {
-                        let mut words = Words::new("");
-                        words.fault(&Fault {
-                            step: Step::Module,
-                            errno: e.raw_os_error() as u16,
-                            object: name,
-                        });
-                        words.log(Level::Error);
-                    }
-                }
+                load_all(names);
                 sys::exit(0)
             }
             Err(e) => {
                 unable("load modules", e);
                 self.units_launch_waiting();
             }
+        }
+    }
+}
+
+/// Loads them in this order; what fails is told.
+pub(super) fn load_all(names: &[&[u8]]) {
+    for name in names {
+        if let Err(e) = jail::load_module(name) {
+            let mut words = Words::new("");
+            words.fault(&Fault {
+                step: Step::Module,
+                errno: e.raw_os_error() as u16,
+                object: name,
+            });
+            words.log(Level::Error);
         }
     }
 }

@@ -49,7 +49,7 @@ impl Init {
             (None, Request::Reexec { .. }) => return self.refuse(id, Refusal::BadMessage),
             (None, Request::Power { how }) => {
                 self.done(id);
-                return self.end_board(how);
+                return self.end_board(how, 0);
             }
             (
                 None,

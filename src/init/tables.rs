@@ -6,6 +6,7 @@
 use heapless::{String, Vec};
 use rustix::fd::OwnedFd;
 
+use crate::format::cmdline::OnCrash;
 use crate::format::ended::Ended;
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::inet::Cidr;
@@ -250,6 +251,13 @@ pub(super) struct Config {
     /// The address of pouch0, from which containers get theirs.
     pub(super) bridge: Option<Cidr>,
     pub(super) crash_limit: u32,
+    /// What a crash of PID 1 leads to.
+    pub(super) on_crash: OnCrash,
+    /// What goes to the log.
+    pub(super) log: log::LevelFilter,
+    /// The watchdog's device, and its time in seconds.
+    pub(super) watchdog: Vec<u8, PATH>,
+    pub(super) watchdog_seconds: Option<u32>,
     /// The size of the terminal at the system console, where the kernel line says it.
     pub(super) size: Option<rustix::termios::Winsize>,
     /// Whether PID 1 is that of a PID namespace.
@@ -265,6 +273,15 @@ pub(super) struct Tables {
     pub(super) up: bool,
     /// PID 1 of a namespace is to exit with this.
     pub(super) exit: Option<u8>,
+    /// The signal that asked for the board's end, 0 for a command.
+    pub(super) ended_by: u8,
+    /// Everything waits for the root, at most until then.
+    pub(super) rooting: Option<u64>,
+    /// The watchdog, when it is fed next, every how many milliseconds, and whether it is left hungry.
+    pub(super) watchdog: Option<OwnedFd>,
+    pub(super) watchdog_due: Option<u64>,
+    pub(super) watchdog_every: u64,
+    pub(super) watchdog_hungry: bool,
     /// Containers of the kernel command line wait for the modules.
     pub(super) definitions_wait: bool,
     /// The child that loads modules, syncs or calls reboot(2).
@@ -298,6 +315,10 @@ impl Tables {
                 rescue: false,
                 bridge: None,
                 crash_limit: super::crash::LIMIT,
+                on_crash: OnCrash::Reexec,
+                log: log::LevelFilter::Info,
+                watchdog: Vec::new(),
+                watchdog_seconds: None,
                 size: None,
                 nested: false,
                 cgroups: false,
@@ -307,8 +328,14 @@ impl Tables {
             shell_cgroup: None,
             helper: None,
             definitions_wait: false,
+            rooting: None,
+            watchdog: None,
+            watchdog_due: None,
+            watchdog_every: 0,
+            watchdog_hungry: false,
             up: false,
             exit: None,
+            ended_by: 0,
         }
     }
 

@@ -27,6 +27,38 @@ fn ask(fd: &OwnedFd, request: usize) -> Result<u32, Errno> {
     Ok(answer)
 }
 
+/// Requests of watchdog-api (linux/watchdog.h): the time in seconds, a switch.
+pub const SET_TIMEOUT: usize = 0xc004_5706;
+/// See [`SET_TIMEOUT`].
+pub const GET_TIMEOUT: usize = 0x8004_5707;
+/// See [`SET_TIMEOUT`].
+pub const SET_OPTIONS: usize = 0x8004_5704;
+/// The option that switches it off.
+pub const DISABLE: u32 = 1;
+
+/// A request to a watchdog: a number there and a number back.
+///
+/// # Errors
+/// ENOTTY if it is none, EOPNOTSUPP and EINVAL for what it has not.
+pub fn watchdog(fd: &OwnedFd, request: usize, mut value: u32) -> Result<u32, Errno> {
+    let at = &raw mut value as usize;
+    // SAFETY: each of these requests reads or writes one 32-bit number.
+    unsafe {
+        call(nr::__NR_ioctl, [fd.as_raw_fd() as usize, request, at])?;
+        Ok((&raw const value).read_volatile())
+    }
+}
+
+/// LOOP_CLR_FD: a loop device lets its file go.
+///
+/// # Errors
+/// ENXIO if it has none, EBUSY.
+pub fn loop_clear(fd: &OwnedFd) -> Result<(), Errno> {
+    const LOOP_CLR_FD: usize = 0x4c01;
+    // SAFETY: no pointer.
+    unsafe { call(nr::__NR_ioctl, [fd.as_raw_fd() as usize, LOOP_CLR_FD]) }.map(drop)
+}
+
 /// The number N of /dev/pts/N whose master this is.
 ///
 /// # Errors

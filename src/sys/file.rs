@@ -190,6 +190,18 @@ pub fn link(path: &CStr, room: &mut [u8]) -> Result<usize, Errno> {
 /// # Errors
 /// Those of getdents64(2).
 pub fn folders(folder: &OwnedFd, each: &mut dyn FnMut(&CStr)) -> Result<(), Errno> {
+    entries(folder, &mut |name, is_folder| {
+        if is_folder {
+            each(name);
+        }
+    })
+}
+
+/// The same with everything that is there, and whether it is a folder.
+///
+/// # Errors
+/// Those of getdents64(2).
+pub fn entries(folder: &OwnedFd, each: &mut dyn FnMut(&CStr, bool)) -> Result<(), Errno> {
     #[repr(C, align(8))]
     struct Room([u8; 1024]);
     let mut room = Room([0; 1024]);
@@ -204,10 +216,10 @@ pub fn folders(folder: &OwnedFd, each: &mut dyn FnMut(&CStr)) -> Result<(), Errn
         while let (Some(length), Some(kind), Some(name)) =
             (rest.get(LENGTH..KIND), rest.get(KIND), rest.get(NAME..))
         {
-            if let (FOLDER, Ok(name)) = (*kind, CStr::from_bytes_until_nul(name))
+            if let (kind, Ok(name)) = (*kind, CStr::from_bytes_until_nul(name))
                 && !matches!(name.to_bytes(), b"." | b"..")
             {
-                each(name);
+                each(name, kind == FOLDER);
             }
             let length = length.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b));
             rest = rest.get(length.max(1)..).unwrap_or_default();
