@@ -156,6 +156,7 @@ mod tests {
         memory: Some(1_258_496),
         address: None,
         restarts: 0,
+        owner: 0,
         ended: None,
         fault: None,
         waits: b"",
@@ -226,6 +227,7 @@ mod tests {
             pid: 0,
             memory: None,
             restarts: 3,
+            owner: 0,
             ended: Some(Ended::Exited(1)),
             ..UNIT
         };

@@ -124,6 +124,10 @@ steps! {
     Gateway = 41, "set gateway";
     /// Rules for published ports; object: the container, or a port.
     Publish = 42, "publish";
+    /// Making, mapping or entering a user namespace; object: the container.
+    UserNamespace = 43, "make a user namespace for";
+    /// Mapping the owners of the root's files; object: the root.
+    Owners = 44, "map the owners of";
 }
 
 /// What failed, on what, and the kernel's reason.

@@ -134,6 +134,8 @@ pub struct Unit<'a> {
     pub address: Option<Cidr>,
     /// How often it was started again.
     pub restarts: u32,
+    /// The host's number for its root, 0 where that is root.
+    pub owner: u32,
     /// How its last process ended.
     pub ended: Option<Ended>,
     /// Why its last start failed.
@@ -329,6 +331,7 @@ impl<'a> Unit<'a> {
         w.raw(&cidr.address);
         w.u8(cidr.bits);
         w.u32(self.restarts);
+        w.u32(self.owner);
         w.u8(u8::from(self.ended.is_some()));
         if let Some(ended) = self.ended {
             ended.emit(w);
@@ -361,6 +364,7 @@ impl<'a> Unit<'a> {
             })
             .filter(|cidr| cidr.bits != 0),
             restarts: r.u32(),
+            owner: r.u32(),
             ended: r.flag().then(|| Ended::parse(r)),
             fault: r.flag().then(|| Fault::parse(r)),
             waits: r.bytes(),
@@ -550,6 +554,7 @@ mod tests {
                 bits: 24,
             }),
             restarts: 3,
+            owner: 0,
             ended: Some(Ended::Signalled(9)),
             fault: Some(fault),
             waits: b"db,log",

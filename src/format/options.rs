@@ -49,14 +49,15 @@ enum Key {
     HealthTime(usize),
     Init,
     Persist,
+    UserNs,
     Cgroup,
 }
 
 /// The options' names, and what they are, in the same order.
 const NAMES: &str = "read-only privileged tty hostname env user cwd net gateway bridge mtu publish \
     no-new-privs seccomp cap-add cap-drop mount tmpfs stop-timeout restart device after ready health health-interval \
-    health-timeout health-retries init persist";
-const KEYS: [Key; 29] = [
+    health-timeout health-retries init persist userns";
+const KEYS: [Key; 30] = [
     Key::ReadOnly,
     Key::Privileged,
     Key::Tty,
@@ -86,6 +87,7 @@ const KEYS: [Key; 29] = [
     Key::HealthTime(8),
     Key::Init,
     Key::Persist,
+    Key::UserNs,
 ];
 
 /// Of [`flags`] those with which there is no link to a bridge.
@@ -110,7 +112,7 @@ fn key(name: &[u8]) -> Option<Key> {
 /// What `name` wants; `None` where no option is called so.
 pub fn arity(name: &[u8]) -> Option<Arity> {
     Some(match key(name)? {
-        Key::ReadOnly | Key::Privileged | Key::Init => Arity::Flag,
+        Key::ReadOnly | Key::Privileged | Key::Init | Key::UserNs => Arity::Flag,
         _ => Arity::Value,
     })
 }
@@ -121,7 +123,10 @@ pub fn arity(name: &[u8]) -> Option<Arity> {
 /// The reason why it cannot be read; the spec is then as it was or lacks that option.
 pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<(), Reason> {
     let key = key(name).ok_or(Reason::UnknownKey)?;
-    let flag = matches!(key, Key::ReadOnly | Key::Privileged | Key::Init);
+    let flag = matches!(
+        key,
+        Key::ReadOnly | Key::Privileged | Key::Init | Key::UserNs
+    );
     let value = match value {
         Some(_) if flag => return Err(Reason::TakesNoValue),
         None | Some([]) if !flag => return Err(Reason::NoValue),
@@ -142,6 +147,7 @@ pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<()
     let (tag, number) = match key {
         Key::ReadOnly => (Tag::Flags, u64::from(old | flags::READ_ONLY)),
         Key::Privileged => (Tag::Flags, u64::from(old | flags::PRIVILEGED)),
+        Key::UserNs => (Tag::Flags, u64::from(old | flags::USERNS)),
         Key::Net => (Tag::Flags, u64::from(net(spec, value)?)),
         Key::Gateway | Key::Bridge | Key::Mtu | Key::Publish if old & NO_LINK != 0 => {
             return Err(Reason::NoLink);

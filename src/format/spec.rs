@@ -516,6 +516,13 @@ impl<'a> Spec<'a> {
         self.number(Tag::Flags).unwrap_or(0) as u32
     }
 
+    /// Whether it has a user namespace of its own, by whichever word.
+    pub fn has_users(self) -> bool {
+        const CLONE_NEWUSER: u32 = 0x1000_0000;
+        let listed = self.namespaces().unwrap_or(0) & CLONE_NEWUSER != 0;
+        listed || self.flags() & flags::USERNS != 0
+    }
+
     /// New namespaces, `None` for the default set.
     pub fn namespaces(self) -> Option<u32> {
         self.number(Tag::Namespaces).map(|n| n as u32)

@@ -31,14 +31,15 @@ const LINE_WAITS: &str = " waiting for %w";
 const LINE_HEALTH: &str = " %h";
 const FILE: &str = "NAME: %n\nSTATE: %s\nTTYNUM: %T\nPID: %p\nPPID: %P\nIMAGE: %i\n\
     CGROUP: /sys/fs/cgroup/pouch/%n\nRESTARTS: %r\nEXIT: %e\n";
-const INFO: &str = "AGE: %a\nMEMORY: %m\nADDRESS: %d\nAFTER: %w\nREADY: %R\nHEALTH: %h\n";
+const INFO: &str =
+    "AGE: %a\nMEMORY: %m\nADDRESS: %d\nAFTER: %w\nREADY: %R\nHEALTH: %h\nUSERNS: %u\n";
 /// What a health command says, by its number; docker's words.
 const HEALTH: &str = " starting healthy unhealthy";
 const INFO_FAULT: &str = "FAULT: %f\n";
 const JSON: &str = "{\"name\":\"%n\",\"state\":\"%s\",\"tty\":%\"t,\"pid\":%p,\"ppid\":%P,\
     \"image\":%\"i,\"cgroup\":\"/sys/fs/cgroup/pouch/%n\",\"age_ms\":%A,\"memory\":%M,\
     \"address\":%\"d,\"restarts\":%r,\"exit\":%\"e,\"fault\":%\"f,\
-    \"waiting_for\":%\"w,\"ready\":%\"R,\"health\":%\"h}";
+    \"waiting_for\":%\"w,\"ready\":%\"R,\"health\":%\"h,\"userns\":%u}";
 
 /// Shows a container.
 pub fn show(sink: &mut Sink<'_>, form: Form, unit: &Unit<'_>) {
@@ -103,6 +104,7 @@ fn field(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()
         b'p' => Some(unit.pid.into()).filter(|pid| *pid != 0)?,
         b'P' => unit.ppid.into(),
         b'A' => unit.age_ms,
+        b'u' => Some(unit.owner.into()).filter(|first| *first != 0)?,
         b'M' => unit.memory?,
         b'r' => unit.restarts.into(),
         _ => return words(sink, key, json, unit),
@@ -261,6 +263,7 @@ mod tests {
             bits: 24,
         }),
         restarts: 3,
+        owner: 524_288,
         ended: None,
         fault: None,
         waits: b"",
@@ -284,6 +287,7 @@ mod tests {
             errno: 2,
             object: b"/bin/x",
         }),
+        owner: 0,
         ..RUNNING
     };
 
@@ -318,7 +322,7 @@ mod tests {
             text(Form::Info, &ENDED),
             "NAME: c1\nSTATE: ended\nTTYNUM: -\nPID: -\nPPID: 1\nIMAGE: -\n\
              CGROUP: /sys/fs/cgroup/pouch/c1\nRESTARTS: 3\nEXIT: killed by signal 9 (SIGKILL)\n\
-             AGE: 12s\nMEMORY: -\nADDRESS: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
+             AGE: 12s\nMEMORY: -\nADDRESS: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nUSERNS: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
         );
         assert!(
             text(Form::File, &RUNNING)
@@ -326,7 +330,7 @@ mod tests {
         );
         assert!(
             text(Form::Info, &RUNNING).ends_with(
-                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nADDRESS: 10.0.3.2/24\nAFTER: -\nREADY: yes\nHEALTH: healthy\n"
+                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nADDRESS: 10.0.3.2/24\nAFTER: -\nREADY: yes\nHEALTH: healthy\nUSERNS: 524288\n"
             )
         );
         assert!(text(Form::Line, &RUNNING).ends_with("restarts 3 address 10.0.3.2/24 healthy"));
@@ -340,7 +344,7 @@ mod tests {
             "{\"name\":\"c1\",\"state\":\"started\",\"tty\":\"tty1\",\"pid\":77,\"ppid\":1,\
              \"image\":\"/srv/\\\"we\\\\b\\u000a\u{fffd}\",\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\
              \"age_ms\":12345,\"memory\":4096,\"address\":\"10.0.3.2/24\",\"restarts\":3,\"exit\":null,\"fault\":null,\
-             \"waiting_for\":null,\"ready\":true,\"health\":\"healthy\"}"
+             \"waiting_for\":null,\"ready\":true,\"health\":\"healthy\",\"userns\":524288}"
         );
         assert_eq!(
             text(Form::Json, &ENDED),
@@ -349,7 +353,7 @@ mod tests {
              \"address\":null,\"restarts\":3,\"exit\":{\"kind\":\"signalled\",\"value\":9},\
              \"fault\":{\"verb\":\"execute\",\"object\":\"/bin/x\",\"errno\":2,\
              \"reason\":\"No such file or directory\"},\
-             \"waiting_for\":\"db,log\",\"ready\":false,\"health\":null}"
+             \"waiting_for\":\"db,log\",\"ready\":false,\"health\":null,\"userns\":null}"
         );
     }
 }

@@ -165,6 +165,7 @@ impl Init {
             listener: lend(listener),
             binary: lend(&self.binary),
             term: shells::term(vt),
+            owner: record.owner,
         })
     }
 

@@ -15,6 +15,7 @@ use crate::policy::answers::Answers;
 use crate::policy::backoff::Backoff;
 use crate::policy::detach::Detach;
 use crate::policy::health::Health;
+use crate::policy::ranges::Ranges;
 use crate::policy::ring::Ring;
 use crate::policy::shutdown::Shutdown;
 use crate::policy::switchboard::Switchboard;
@@ -81,6 +82,8 @@ pub(super) struct UnitRecord {
     pub(super) slot: Option<u8>,
     pub(super) session: Option<Session>,
     pub(super) spec_len: u16,
+    /// The host's number for its root, 0 without a user namespace of its own.
+    pub(super) owner: u32,
     /// Its cgroup's folder, and cgroup.events in it.
     pub(super) cgroup: Option<OwnedFd>,
     pub(super) events: Option<OwnedFd>,
@@ -298,6 +301,7 @@ pub(super) struct Tables {
     pub(super) lines: [Option<LineRecord>; LINES],
     pub(super) clients: [Option<ClientRecord>; CLIENTS],
     pub(super) board: Switchboard,
+    pub(super) ranges: Ranges,
 }
 
 impl Tables {
@@ -309,6 +313,7 @@ impl Tables {
             lines: core::array::from_fn(|_| None),
             clients: core::array::from_fn(|_| None),
             board: Switchboard::new(),
+            ranges: Ranges::new(),
             ending: Shutdown::new(),
             config: Config {
                 shell: String::new(),

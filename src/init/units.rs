@@ -94,6 +94,11 @@ impl Init {
                 terminal = stream.take();
             }
         }
+        // There are as many ranges as places for containers.
+        let owner = match spec.has_users() {
+            true => self.t.ranges.take().unwrap_or_default(),
+            false => 0,
+        };
         let (life, action) = Unit::new(time::now_ms(), care);
         let mut name = String::new();
         let _ = name.push_str(text);
@@ -105,6 +110,7 @@ impl Init {
                 name,
                 life,
                 spec_len: bytes.len() as u16,
+                owner,
                 slot: None,
                 session: Some(session),
                 pid: 0,
@@ -409,6 +415,8 @@ impl Init {
         self.tell_forgotten(id);
         let session = self.t.unit_session(id);
         self.unit_tell(id, "destroy", "");
+        let owner = self.t.unit(id).map_or(0, |u| u.owner);
+        self.t.ranges.give(owner);
         vacate(&mut self.t.units, id);
         if let Some(session) = session {
             self.session_release(session, time::now_ms());
@@ -457,6 +465,7 @@ impl Init {
             memory,
             address: record.address.filter(|_| !record.life.is_over()),
             restarts: record.life.restarts(),
+            owner: record.owner,
             ended: record.life.ended(),
             fault: record.fault.as_ref().map(Kept::fault),
             waits: match record.life.state() {

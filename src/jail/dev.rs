@@ -14,7 +14,7 @@ const DEV: Fs = Fs {
     path: c"/dev",
     mode: 0o755,
     kind: c"tmpfs",
-    options: "mode=0755,size=65536",
+    options: "mode=0755,size=65536,nr_inodes=4096",
     attributes: mount::NOSUID | mount::NOEXEC,
 };
 /// Every devpts mounted is an instance of its own, so no terminal of the host is in it.
@@ -22,14 +22,14 @@ const PTS: Fs = Fs {
     path: c"/dev/pts",
     mode: 0o755,
     kind: c"devpts",
-    options: "ptmxmode=0666,mode=0620,gid=5",
+    options: "ptmxmode=0666,mode=0620,gid=5,max=1024",
     attributes: mount::NOSUID | mount::NOEXEC,
 };
 const SHM: Fs = Fs {
     path: c"/dev/shm",
     mode: 0o1777,
     kind: c"tmpfs",
-    options: "mode=1777,size=64m",
+    options: "mode=1777,size=64m,nr_inodes=16384",
     attributes: mount::NOSUID | mount::NOEXEC | mount::NODEV,
 };
 /// A copy of the binary lies here, so that what runs inside is never the host's file (CVE-2019-5736).
@@ -65,14 +65,9 @@ pub(super) fn dress<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, now: &Now<'a>) ->
         let name = fs::word(&mut names).unwrap_or_default();
         now.at(Step::Make, name);
         let number = u64::from(major) << 8 | u64::from(minor); // makedev(3) of small ones
+        let kind = FileType::CharacterDevice;
         let mode = Mode::from_raw_mode(0o666);
-        now.ok(mknodat(
-            lend(&dev),
-            name,
-            FileType::CharacterDevice,
-            mode,
-            number,
-        ));
+        now.ok(mknodat(lend(&dev), name, kind, mode, number));
     }
     links(lend(&dev), LINKS, now);
     fs::mount(root, &PTS, 0, now);

@@ -171,7 +171,7 @@ pub(super) fn restrict<'a>(plan: &Plan<'a>, now: &Now<'a>) {
         None => Err(Errno::NOTSUP),
     };
     if let Err(e) = done {
-        now.warn(e, "no device node can be made in it");
+        now.warn(plan.spec.name(), e, "no device node can be made in it");
         now.unruled.set(true);
     }
 }

@@ -10,6 +10,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mkdirat};
 
 use super::fs;
+use super::userns::Users;
 use super::{Now, modules};
 use crate::format::fault::Step;
 use crate::format::spec::{SPEC_MAX, Spec, SpecBuf, Tag};
@@ -57,6 +58,7 @@ pub(super) fn tree<'a>(
     spec: Spec<'a>,
     from: &'a CStr,
     stage: BorrowedFd<'_>,
+    users: Option<&Users>,
     now: &Now<'a>,
 ) -> OwnedFd {
     let persist = spec.string(Tag::Persist);
@@ -77,6 +79,9 @@ pub(super) fn tree<'a>(
         FileType::RegularFile => image_file(from, now),
         _ => now.end(Errno::NOTDIR),
     };
+    if let Some(users) = users {
+        users.own(spec, from, lend(&lower), now);
+    }
     let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     if is_folder && (persist.is_none() || from == c"/") && (own.is_some() || image.is_none()) {
         return lower;
@@ -90,6 +95,10 @@ pub(super) fn tree<'a>(
     let mut keep = now.ok(fs::folder(lend(&scratch), b"keep", 0o755, Within::Folder));
     if let Some(persist) = persist {
         now.at(Step::Make, persist);
+        // On the host it is the host root's, whoever that is inside.
+        if let Some(users) = users {
+            users.host(true, now);
+        }
         let start = if persist.to_bytes().first() == Some(&b'/') {
             &b""[..]
         } else {
@@ -103,17 +112,27 @@ pub(super) fn tree<'a>(
             0o755,
             Within::Follow,
         ));
+        parts(lend(&folder), now);
         let tree = now.ok(mount::copy(lend(&folder), c"", false));
+        if let Some(users) = users {
+            users.host(false, now);
+            users.own(spec, persist, lend(&tree), now);
+        }
         keep = lay(tree, lend(&keep), now);
     }
+    parts(lend(&keep), now);
+    now.at(Step::Overlay, from);
+    now.ok(fs::new(c"overlay", Some(c"overlay"), PARTS.as_bytes(), 0))
+}
+
+/// The folders that an overlay writes to; what is there stays.
+fn parts(keep: BorrowedFd<'_>, now: &Now<'_>) {
     for name in [c"upper", c"work"] {
-        match mkdirat(lend(&keep), name, Mode::from_raw_mode(0o755)) {
+        match mkdirat(keep, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => now.end(e),
         }
     }
-    now.at(Step::Overlay, from);
-    now.ok(fs::new(c"overlay", Some(c"overlay"), PARTS.as_bytes(), 0))
 }
 
 fn lay(tree: OwnedFd, place: BorrowedFd<'_>, now: &Now<'_>) -> OwnedFd {

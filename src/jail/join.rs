@@ -15,7 +15,7 @@ use rustix::termios::Winsize;
 use super::user::{self, User};
 use super::{Now, enter, image, namespaces, program};
 use crate::format::fault::Step;
-use crate::format::spec::{Spec, SpecBuf, flags};
+use crate::format::spec::{Spec, SpecBuf};
 use crate::sys::{self, Errno, device, file, lend, process, socket, terminal};
 
 /// What the child says along with the master of its terminal: no step has this number.
@@ -77,7 +77,7 @@ fn child<'a>(joining: &Joining<'a>, kinds: u32, now: &Now<'a>) -> ! {
     if kinds != 0 {
         now.ok(process::join(joining.init, kinds));
     }
-    if spec.flags() & flags::USERNS != 0 {
+    if spec.has_users() {
         // Root of the host is nobody in there.
         now.ok(process::become_user(0, 0, &[]));
     }

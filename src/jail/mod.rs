@@ -18,6 +18,7 @@ mod root;
 mod rules;
 mod seccomp;
 mod user;
+mod userns;
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -26,7 +27,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::spec::{Spec, SpecBuf, Tag, flags};
-use crate::format::text::{Text, put};
+use crate::format::text::{Plain, Text, put};
 use crate::format::wire::{Reader, Writer};
 use crate::sys::mount::Within;
 use crate::sys::{self, Errno, file, lend, process, signal};
@@ -92,6 +93,8 @@ pub struct Plan<'a> {
     pub binary: BorrowedFd<'a>,
     /// TERM for its environment.
     pub term: &'a CStr,
+    /// The host's number for its root, where it has a user namespace of its own.
+    pub owner: u32,
 }
 
 /// What the child is doing, and whom it tells. A step is said before it is tried, so an
@@ -131,7 +134,7 @@ impl<'a> Now<'a> {
     /// Says in the kernel's log what could not be done, and what is done instead. Only while paths are the host's.
     #[cold]
     #[inline(never)]
-    fn warn(&self, errno: Errno, instead: &'static str) {
+    fn warn(&self, name: &CStr, errno: Errno, instead: &'static str) {
         let (step, object) = self.step.get();
         let fault = Fault {
             step,
@@ -139,7 +142,13 @@ impl<'a> Now<'a> {
             object: object.to_bytes(),
         };
         let mut text = Text::<{ OBJECT_MAX + 200 }>::new();
-        put!(&mut text, "<28>pouch: {}: {}\n", &fault, instead);
+        put!(
+            &mut text,
+            "<28>pouch: {}: {}; {}\n",
+            Plain(name.to_bytes()),
+            &fault,
+            instead
+        );
         if let Ok(log) = file::open_at(None, c"/dev/kmsg", rustix::fs::OFlags::WRONLY) {
             let _ = file::write(&log, text.as_bytes());
         }
@@ -174,11 +183,15 @@ impl<'a> Now<'a> {
 /// clone3's.
 pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
     let namespaces = namespaces(plan.spec);
-    let born_in = match plan.link {
+    let mut born_in = namespaces;
+    if plan.link.is_some() {
         // Something is to be done in the host's network first.
-        Some(_) => namespaces & !process::CLONE_NEWNET,
-        None => namespaces,
-    };
+        born_in &= !process::CLONE_NEWNET;
+    }
+    if namespaces & process::CLONE_NEWUSER != 0 {
+        // The others are made within it.
+        born_in &= userns::HOSTS;
+    }
     match process::fork(born_in, plan.cgroup)? {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
@@ -195,7 +208,10 @@ pub fn launch(plan: &Plan<'_>) -> Result<(i32, OwnedFd), Errno> {
 
 /// The namespaces that a container has of its own: CLONE_NEW* bits.
 pub fn namespaces(spec: Spec<'_>) -> u32 {
-    let all = spec.namespaces().unwrap_or(NAMESPACES);
+    let mut all = spec.namespaces().unwrap_or(NAMESPACES);
+    if spec.has_users() {
+        all |= process::CLONE_NEWUSER;
+    }
     match spec.flags() & flags::HOST_NET {
         0 => all,
         _ => all & !process::CLONE_NEWNET,
@@ -243,17 +259,19 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     program::session(now);
 
     // The files of modules and of the kernel's settings are the host's: before the root goes.
-    let link = plan.link.as_ref().map(|link| {
-        let host = net::outside(plan, link, now);
-        net::enter(plan, link, &host, now);
-        (link, host)
-    });
+    let link = plan.link.as_ref();
+    let link = link.map(|link| (link, net::outside(plan, link, now)));
+    let users = (namespaces & process::CLONE_NEWUSER != 0)
+        .then(|| userns::make(spec, plan.owner, namespaces, now));
+    if let Some((link, host)) = &link {
+        net::enter(plan, link, host, now);
+    }
     if namespaces & process::CLONE_NEWNET != 0 {
         net::inside(link, now);
     }
 
     let console = if namespaces & process::CLONE_NEWNS != 0 {
-        root::enter(plan, privileged, now)
+        root::enter(plan, users.as_ref(), privileged, now)
     } else {
         if !privileged {
             devices::restrict(plan, now);
@@ -268,8 +286,15 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     }
     // Inside by now: names are those of the container's own files.
     let user = user::find(spec, now);
-    program::standard_streams(plan.stdio, console, (user.uid, user.gid), now);
+    let person = (
+        plan.owner.wrapping_add(user.uid),
+        plan.owner.wrapping_add(user.gid),
+    );
+    program::standard_streams(plan.stdio, console, person, now);
     program::streams(&plan.streams, now);
+    if let Some(users) = &users {
+        users.enter(spec, namespaces, now);
+    }
 
     enter(spec, &user, &[], plan.ready, plan.term, now)
 }

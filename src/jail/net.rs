@@ -206,7 +206,10 @@ pub(super) fn set(path: &[&[u8]], now: &Now<'_>) {
 /// Into a network of its own, with what leads to the bridge.
 pub(super) fn enter<'a>(plan: &Plan<'a>, link: &Link<'a>, host: &Host, now: &Now<'a>) {
     now.at(Step::Link, link.bridge);
-    now.ok(process::unshare(process::CLONE_NEWNET));
+    if plan.owner == 0 {
+        // Else it is in the one of its users already.
+        now.ok(process::unshare(process::CLONE_NEWNET));
+    }
     let mtu = plan.spec.mtu().map(u32::to_le_bytes);
     // An address that follows from the other one: whoever knows the container by it need not ask again after a restart.
     let hardware = link.address.map(|cidr| {

@@ -72,7 +72,7 @@ fn bound(kept: u64, now: &Now<'_>) {
 }
 
 /// Effective and permitted become `held`; nothing is inheritable (CVE-2022-29162) nor ambient.
-fn hold(held: u64) -> Result<(), Errno> {
+pub(super) fn hold(held: u64) -> Result<(), Errno> {
     let now = rustix::thread::capabilities(None)?;
     let set = CapabilitySet::from_bits_retain(held) & now.permitted;
     rustix::thread::set_capabilities(

@@ -11,6 +11,7 @@ use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use super::fs::{self, Fs};
+use super::userns::Users;
 use super::{Now, Plan, STAGE, dev, devices, image};
 use crate::format::fault::Step;
 use crate::format::spec::{Mount, Tag, flags};
@@ -46,7 +47,12 @@ const SYS: Fs = Fs {
 const QUIET: u32 = mount::NOSUID | mount::NODEV | mount::NOEXEC;
 
 /// Builds the root and enters it. Hands back the console, if there is one, opened inside.
-pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Option<OwnedFd> {
+pub(super) fn enter<'a>(
+    plan: &Plan<'a>,
+    users: Option<&Users>,
+    privileged: bool,
+    now: &Now<'a>,
+) -> Option<OwnedFd> {
     let spec = plan.spec;
     // Nothing done from here on may reach the host's mounts.
     now.at(Step::Private, c"/");
@@ -59,7 +65,7 @@ pub(super) fn enter<'a>(plan: &Plan<'a>, privileged: bool, now: &Now<'a>) -> Opt
     let from = own.unwrap_or(c"/");
     now.at(Step::Open, STAGE);
     let stage = now.ok(file::open_at(None, STAGE, OFlags::PATH));
-    let tree = image::tree(spec, from, lend(&stage), now);
+    let tree = image::tree(spec, from, lend(&stage), users, now);
     now.at(Step::Root, from);
     let root = lend(&tree);
     now.ok(mount::put(root, lend(&stage)));

@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod detach;
 pub mod fleet;
 pub mod health;
+pub mod ranges;
 pub mod ring;
 pub mod shutdown;
 pub mod switchboard;

@@ -23,13 +23,25 @@ pub const NOEXEC: u32 = nr::MOUNT_ATTR_NOEXEC;
 ///
 /// # Errors
 /// Those of mount_setattr(2); ENOSYS before Linux 5.12.
-#[inline(never)]
 pub fn set(fd: BorrowedFd<'_>, attributes: u32, recursive: bool) -> Result<(), Errno> {
+    change(fd, attributes, 0, recursive)
+}
+
+/// Has files below the mount, which must not be anywhere yet, show owners as that user namespace maps them.
+///
+/// # Errors
+/// EINVAL for a file system that cannot.
+pub fn map_owners(fd: BorrowedFd<'_>, user: BorrowedFd<'_>, recursive: bool) -> Result<(), Errno> {
+    change(fd, nr::MOUNT_ATTR_IDMAP, user.as_raw_fd() as u64, recursive)
+}
+
+#[inline(never)]
+fn change(fd: BorrowedFd<'_>, set: u32, userns_fd: u64, recursive: bool) -> Result<(), Errno> {
     let attr = mount_attr {
-        attr_set: attributes.into(),
+        attr_set: set.into(),
         attr_clr: 0,
         propagation: 0,
-        userns_fd: 0,
+        userns_fd,
     };
     let mut flags = nr::AT_EMPTY_PATH;
     if recursive {

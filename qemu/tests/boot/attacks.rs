@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 /// Runs a command in a container that ends, and gives what it printed.
 fn output(serial: &mut Serial, options: &str, command: &str) -> Result<String> {
-    serial.run(&format!("pouch start att {options} -- {command}"))?;
+    let (words, status) = serial.run_status(&format!("pouch start att {options} -- {command}"))?;
+    assert_eq!(status, 0, "{options}: {words}");
     // Until it ended: a container that did keeps its ring.
     serial.run("while ! grep -q 'STATE: ended' /run/pouch/cont_att; do :; done")?;
     let said = serial.run("pouch logs att")?;
@@ -105,5 +106,59 @@ pub fn devices_are_given_by_name_or_refused_by_name(board: &mut BoardBed) -> Res
     let (words, status) = serial.run_status("pouch start att --device dev/kmsg")?;
     assert_eq!((words.contains("dev/kmsg"), status), (true, 2), "{words}");
     assert_eq!(serial.run("pouch list")?, "Pouch containers:");
+    Ok(())
+}
+
+pub fn root_of_a_user_namespace_is_nobody_on_the_host(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    let range = |serial: &mut Serial, name: &str| -> Result<String> {
+        let pid = format!("$(sed -n 's/^PID: //p' /run/pouch/cont_{name})");
+        let map = serial.run(&format!("cat /proc/{pid}/uid_map"))?;
+        assert_eq!(map, serial.run(&format!("cat /proc/{pid}/gid_map"))?);
+        let words: Vec<_> = map.split_whitespace().collect();
+        let &["0", first, "65536"] = words.as_slice() else { panic!("{map}") };
+        assert_eq!(serial.run(&format!("stat -c %u /proc/{pid}/status"))?, first);
+        assert!(serial.run(&format!("pouch info {name}"))?.contains(&format!("USERNS: {first}")));
+        Ok(first.to_owned())
+    };
+    let words = serial.run("pouch start u1 --userns -- /bin/probe hold; pouch start u2 --userns -- /bin/probe hold")?;
+    // The image lies in memory, where this kernel maps no owners: said, and nobody's is safe.
+    assert!(words.contains("Pouch: u2 starting"), "{words}");
+    let (first, second) = (range(serial, "u1")?, range(serial, "u2")?);
+    assert_ne!(first, second);
+    serial.run("pouch restart u1")?;
+    assert_eq!(range(serial, "u1")?, first);
+    assert_eq!(
+        serial.run(
+            "pouch exec u1 sh -c 'id -u; stat -c %u /dev /dev/null; touch /tmp/made; >/tmp/made; stat -c %u /tmp/made'"
+        )?,
+        "0\n0\n0\n0"
+    );
+    assert_eq!(serial.run("stat -c %u /tmp/made; rm /tmp/made")?, first);
+    assert_eq!(serial.run("pouch destroy u1; pouch destroy u2")?, "Pouch: u1 destroyed\nPouch: u2 destroyed");
+    // With everything lifted, what is the host's is still not its own.
+    let names = "core_pattern sysrq disk mem module reboot time oom handle cgroup-make";
+    let answers = attacks(serial, "--userns --privileged", names)?;
+    for name in names.split(' ') {
+        assert!(matches!(answers.get(name), Some(-1 | -13)), "{name}: {answers:?}");
+    }
+    // Its own namespaces are its own; what was masked before it came in is locked.
+    let answers = attacks(serial, "--userns --cap-add SYS_ADMIN", "hostname mount unmask remount")?;
+    assert_eq!((answers.get("hostname"), answers.get("mount")), (Some(&0), Some(&0)), "{answers:?}");
+    assert_eq!((answers.get("unmask"), answers.get("remount")), (Some(&-22), Some(&-1)), "{answers:?}");
+    Ok(())
+}
+
+pub fn files_of_a_mapped_root_show_their_owners(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    // A file system that maps owners: ext4, on a piece of memory.
+    serial.run(
+        "modprobe loop; dd if=/dev/zero of=/tmp/disk bs=1M count=8; losetup /dev/loop0 /tmp/disk; mke2fs /dev/loop0",
+    )?;
+    serial.run("mkdir /mnt/u; mount -t ext4 /dev/loop0 /mnt/u && cp -r /bin /mnt/u; chown 7:8 /mnt/u/bin/probe")?;
+    let command = "stat -c %u:%g /bin /bin/probe; echo x >/new; chown 5:6 /new; stat -c %u:%g /new";
+    assert_eq!(output(serial, "/mnt/u --userns", &format!("/bin/sh -c '{command}'"))?, "0:0\n7:8\n5:6");
+    assert_eq!(serial.run("stat -c %u:%g /mnt/u/new")?, "5:6");
+    serial.run("umount /mnt/u; losetup -d /dev/loop0; rmdir /mnt/u; rm /tmp/disk")?;
     Ok(())
 }

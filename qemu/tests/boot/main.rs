@@ -75,6 +75,8 @@ fn boots() -> Vec<Boot> {
                 attacks::every_attack_is_refused_in_a_default_container,
                 attacks::each_attack_is_done_where_its_one_protection_is_gone,
                 attacks::devices_are_given_by_name_or_refused_by_name,
+                attacks::root_of_a_user_namespace_is_nobody_on_the_host,
+                attacks::files_of_a_mapped_root_show_their_owners,
             ],
         },
         Boot {
