@@ -381,7 +381,7 @@ fn root(spec: &mut SpecBuf, key: &[u8], value: &[u8]) -> Result<(), Reason> {
 
 /// Splits a command at blanks; double quotes hold words together, a backslash takes the
 /// next byte as it is.
-fn command(spec: &mut SpecBuf, text: &[u8]) -> Result<(), Reason> {
+pub(super) fn command(spec: &mut SpecBuf, text: &[u8]) -> Result<(), Reason> {
     spec.remove(Tag::Arg);
     let mut arg: Vec<u8, ARG_MAX> = Vec::new();
     let (mut quoted, mut begun) = (false, false);
@@ -680,7 +680,7 @@ mod tests {
         }
         let long = std::format!("c1,command='{}'", "x ".repeat(65));
         let got = container(long.as_bytes(), &mut SpecBuf::new());
-        assert_eq!(got.map_err(|b| b.reason), Err(Reason::TooLong));
+        assert_eq!(got.map_err(|b| b.reason), Err(Reason::Words));
     }
 
     /// Marsaglia's, so that a failure comes back.

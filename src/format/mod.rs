@@ -5,11 +5,13 @@
 
 pub mod capability;
 pub mod cmdline;
+pub mod container;
 pub mod ended;
 pub mod errno;
 pub mod fault;
 pub mod inet;
 pub mod inflate;
+pub mod json;
 pub mod message;
 pub mod name;
 pub mod netlink;

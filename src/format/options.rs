@@ -310,6 +310,16 @@ fn mount(spec: &mut SpecBuf, value: &[u8]) -> Result<(), Reason> {
         return Err(Reason::Mount);
     };
     let (destination, options) = cut(rest, b':');
+    bind(spec, source, destination, options)
+}
+
+/// A folder or file of the host's, with the options of a bind alone.
+pub(super) fn bind(
+    spec: &mut SpecBuf,
+    source: &[u8],
+    destination: &[u8],
+    options: Option<&[u8]>,
+) -> Result<(), Reason> {
     let mut rest = options;
     while let Some(some) = rest {
         let (option, behind) = cut(some, b',');
@@ -332,7 +342,7 @@ fn device(spec: &mut SpecBuf, value: &[u8]) -> Result<(), Reason> {
 }
 
 /// A decimal of up to three places (more are cut off) times a thousand.
-fn thousandths(value: &[u8]) -> Option<u32> {
+pub(super) fn thousandths(value: &[u8]) -> Option<u32> {
     let (whole, places) = cut(value, b'.');
     let whole = number::u32(whole)?;
     let places = match places {
@@ -403,7 +413,7 @@ fn health_time(spec: &mut SpecBuf, at: usize, value: &[u8]) -> Result<(), Reason
 
 /// Whether `name` is a file of cgroup v2 that may be set: a controller's, or a bound of
 /// the tree. What moves, freezes, kills or delegates belongs to PID 1.
-fn is_cgroup_file(name: &[u8]) -> bool {
+pub(super) fn is_cgroup_file(name: &[u8]) -> bool {
     let (controller, Some(file)) = cut(name, b'.') else {
         return false;
     };
@@ -755,7 +765,7 @@ mod tests {
         let mut refused = false;
         for key in ["A", "B", "C"] {
             let entry = std::format!("{key}={}", "x".repeat(4000));
-            refused |= apply(&mut spec, b"env", Some(entry.as_bytes())) == Err(Reason::TooLong);
+            refused |= apply(&mut spec, b"env", Some(entry.as_bytes())) == Err(Reason::SpecFull);
         }
         assert!(refused);
     }

@@ -98,6 +98,50 @@ reasons! {
     Ready "must be fd:N, N from 3 to 255";
     /// Nothing where something is wanted.
     Zero "must be more than 0";
+    /// More records than a spec holds.
+    SpecFull "too long: at most 8192 bytes for all of a container's words";
+    /// More words in the command than are handed on.
+    Words "at most 64 words in a command";
+    /// More entries in the environment than are handed on.
+    Entries "at most 128 entries in an environment";
+    /// Files of its own without a mount namespace of its own.
+    NeedsMounts "a root or mounts of its own want NEWNS among the namespaces, else the board's would change";
+    /// A host name without a UTS namespace of its own.
+    NeedsUts "a hostname wants NEWUTS among the namespaces, else the board's would change";
+    /// An interface without a network namespace of its own.
+    NeedsNet "an interface of its own wants NEWNET among the namespaces";
+    /// The file ends before its first object does.
+    End "the file ends here, and something is missing";
+    /// No value of JSON.
+    Json "a JSON value must stand here";
+    /// No key of a JSON object.
+    JsonKey "a key in double quotes must stand here";
+    /// Nothing that goes on with a JSON object or list.
+    JsonNext "one of : , ] } must stand here";
+    /// A JSON string that is none.
+    JsonString "unclosed string, or a control character or a wrong escape in it";
+    /// JSON in JSON, without end.
+    JsonDepth "nested too deep, 16 levels at most";
+    /// A file that is too large.
+    JsonSize "the file is too large, 32768 bytes at most";
+    /// Another kind of JSON value than a string.
+    JsonText "must be a string";
+    /// Another kind of JSON value than a list.
+    JsonList "must be a list of strings";
+    /// Another kind of JSON value than an object.
+    JsonObject "must be an object, { ... }";
+    /// Another kind of JSON value than true and false.
+    JsonBool "must be true or false";
+    /// No namespace.
+    Namespace "must be NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET, NEWUSER or NEWCGROUP";
+    /// Two ages of the format in one file.
+    Mixture "kept or taken away? The file mixes two ages of its format: say capabilities_keep or capabilities_drop";
+    /// Nothing in the file tells its age.
+    Age "kept or taken away? Nothing in the file tells: say capabilities_keep or capabilities_drop";
+    /// An interface of another kind.
+    NetworkType "must be veth or loopback, and one veth at most";
+    /// No resource limit.
+    Rlimit "must be limits by name (nofile), each a number, unlimited, or {soft, hard}";
 }
 
 impl Reason {
@@ -111,7 +155,11 @@ impl Reason {
 impl From<BadSpec> for Reason {
     fn from(bad: BadSpec) -> Self {
         match bad {
-            BadSpec::TooLong => Reason::TooLong,
+            BadSpec::TooLong => Reason::SpecFull,
+            BadSpec::Words => Reason::Words,
+            BadSpec::Entries => Reason::Entries,
+            BadSpec::NeedsMounts => Reason::NeedsMounts,
+            BadSpec::NeedsUts => Reason::NeedsUts,
             BadSpec::Malformed => Reason::Control,
             BadSpec::BadName => Reason::BadName,
         }
@@ -134,6 +182,6 @@ mod tests {
             put!(&mut text, "{}", reason);
             assert_eq!(text.as_str(), words);
         }
-        assert_eq!(WORDS.lines().count(), Reason::Zero as usize + 1);
+        assert_eq!(WORDS.lines().count(), Reason::Rlimit as usize + 1);
     }
 }

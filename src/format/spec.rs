@@ -142,6 +142,10 @@ const REPEATS: u32 = 1 << Tag::Arg as u8
     | 1 << Tag::After as u8
     | 1 << Tag::Rlimit as u8;
 
+/// Those that give a container files of its own, a bit each.
+const FILES: u32 =
+    1 << Tag::Root as u8 | 1 << Tag::Image as u8 | 1 << Tag::Mount as u8 | 1 << Tag::Persist as u8;
+
 /// `--tty auto`: the first free of tty1, tty2, tty3, tty0, else a session without slot.
 pub const TTY_AUTO: u8 = 0xff;
 /// `--tty none`: pipes into the ring instead of a terminal.
@@ -175,6 +179,30 @@ pub mod flags {
     pub const NO_NET: u32 = 1 << 13;
 }
 
+/// Bits of [`Tag::Namespaces`]: CLONE_NEW* of clone(2).
+pub mod namespaces {
+    /// NEWNS.
+    pub const MOUNTS: u32 = 1 << 17;
+    /// NEWUTS.
+    pub const UTS: u32 = 1 << 26;
+    /// NEWUSER.
+    pub const USER: u32 = 1 << 28;
+    /// NEWNET.
+    pub const NET: u32 = 1 << 30;
+    /// Every bit that is one.
+    pub const ALL: u32 = MOUNTS | 0x7e00_0000;
+    /// Their names. NEWNS stands apart, the others begin with bit 25.
+    pub const NAMES: &str = "NEWNS NEWCGROUP NEWUTS NEWIPC NEWUSER NEWPID NEWNET";
+
+    /// The bit of that name, whatever the case of its letters.
+    pub fn bit(name: &[u8]) -> Option<u64> {
+        Some(match super::super::text::which_from(NAMES, 0, name)? {
+            0 => u64::from(MOUNTS),
+            number => 1 << (24 + number),
+        })
+    }
+}
+
 /// When an ended container is started again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Restart {
@@ -190,8 +218,16 @@ pub enum Restart {
 /// Why bytes are no spec.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadSpec {
-    /// It does not fit into [`SPEC_MAX`], or has too many words.
+    /// It does not fit into [`SPEC_MAX`].
     TooLong,
+    /// More than [`ARGS_MAX`] words of a command.
+    Words,
+    /// More than [`ENV_MAX`] environment entries.
+    Entries,
+    /// Files of its own, and the board's mount namespace.
+    NeedsMounts,
+    /// A host name of its own, and the board's UTS namespace.
+    NeedsUts,
     /// A record is cut, unknown, doubled or of the wrong size.
     Malformed,
     /// The name is none.
@@ -460,13 +496,35 @@ impl<'a> Spec<'a> {
         if !records.rest.is_empty() {
             return Err(BadSpec::Malformed);
         }
-        if args > ARGS_MAX || envs > ENV_MAX {
-            return Err(BadSpec::TooLong);
+        if args > ARGS_MAX {
+            return Err(BadSpec::Words);
+        }
+        if envs > ENV_MAX {
+            return Err(BadSpec::Entries);
+        }
+        if let Some(lacks) = spec.lacks() {
+            return Err(lacks);
         }
         if !super::name::is_valid(spec.name().to_bytes()) {
             return Err(BadSpec::BadName);
         }
         Ok(spec)
+    }
+
+    /// The namespace that it wants and does not make: a launch would mount, or name, the
+    /// board itself.
+    #[inline(never)]
+    pub fn lacks(self) -> Option<BadSpec> {
+        let new = self.namespaces()?;
+        let mut seen = 0;
+        for record in self.records() {
+            seen |= 1u32 << (record.tag as u8);
+        }
+        if seen & FILES != 0 && new & namespaces::MOUNTS == 0 {
+            return Some(BadSpec::NeedsMounts);
+        }
+        let named = seen & 1 << Tag::Hostname as u8 != 0;
+        (named && new & namespaces::UTS == 0).then_some(BadSpec::NeedsUts)
     }
 
     /// The bytes that it is.

@@ -4,15 +4,16 @@
 //! survive its way back. Used by the fuzzer and by the replay of the stored corpus in every test run.
 
 use pouch::format::message::{Reply, Request};
-use pouch::format::spec::{Spec, SpecBuf, Tag};
+use pouch::format::spec::{BadSpec, Spec, SpecBuf, Tag};
 use pouch::format::text::{Text, cut};
-use pouch::format::{cmdline, inflate as ours, options, unit};
+use pouch::format::{cmdline, container, inflate as ours, options, unit};
 use std::io::Read;
 
 /// Name and function; the corpus of one lies in qemu/tests/corpus/NAME.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("words", words),
     ("options", an_option),
+    ("json", json),
     ("spec", spec),
     ("request", request),
     ("reply", reply),
@@ -43,6 +44,19 @@ fn an_option(lines: &[u8]) {
             rest += record.bytes.len() + 3;
         }
         assert_eq!(rest, spec.as_bytes().len(), "what options leave is whole records");
+    }
+}
+
+/// A container.json.
+fn json(text: &[u8]) {
+    let mut spec = SpecBuf::new();
+    assert!(spec.push_str(Tag::Name, b"c1").is_ok());
+    let mut notes = Text::<32768>::new();
+    let good = container::read(b"f", b"/srv/c", text, &mut spec, &mut notes);
+    assert!(good || !notes.as_bytes().is_empty(), "what is refused is told");
+    assert!(notes.as_bytes().iter().all(|b| !b.is_ascii_control() || *b == b'\n'), "no byte of it steers a terminal");
+    if good && let Err(bad) = Spec::parse(spec.as_bytes()) {
+        assert!(matches!(bad, BadSpec::Words | BadSpec::Entries), "only a count is left to find: {bad:?}");
     }
 }
 
