@@ -5,6 +5,7 @@
 //! there, never by the environment.
 
 pub mod args;
+mod cgroup;
 mod events;
 mod exchange;
 mod exec;
@@ -16,6 +17,7 @@ mod run;
 mod say;
 mod socket;
 mod start;
+mod stats;
 
 use crate::format::message::Request;
 use crate::format::spec::{SpecBuf, Tag, flags};
@@ -38,6 +40,13 @@ pub fn run(args: &[&CStr]) -> u8 {
         Err(usage) => say::usage(&mut err, usage),
     };
     let written = out.flush();
+    if let (false, Some(error)) = (written, out.error()) {
+        put!(
+            &mut err,
+            "Pouch: unable to write the answer: {}\n",
+            say::reason(error)
+        );
+    }
     err.flush();
     if written { code } else { code.max(say::FAILED) }
 }
@@ -76,7 +85,8 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         Command::Own(words) => {
             let done = match call.verb {
                 Verb::Exec => exec::command(words, err),
-                _ => Err(args::Usage::Count),
+                Verb::Cgroup => cgroup::command(words, out, err),
+                _ => stats::command(words, out, err),
             };
             return done.unwrap_or_else(|usage| say::usage(err, usage));
         }

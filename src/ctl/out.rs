@@ -82,6 +82,11 @@ impl Out {
         matches!(self.error, None | Some(Errno::PIPE))
     }
 
+    /// What the kernel said of the write that failed.
+    pub fn error(&self) -> Option<Errno> {
+        self.error
+    }
+
     /// Whether nobody reads any more.
     pub fn is_closed(&self) -> bool {
         self.error.is_some()

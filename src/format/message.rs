@@ -111,6 +111,10 @@ impl State {
     }
 }
 
+/// What the kernel did to a container's processes: how many it killed for want of memory, how
+/// often it refused a new one for pids.max, in how many periods it held them for cpu.max.
+pub type Hurt = [u32; 3];
+
 /// A container's record in `list` and `info`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unit<'a> {
@@ -132,6 +136,8 @@ pub struct Unit<'a> {
     pub memory: Option<u64>,
     /// Its address in its bridge.
     pub address: Option<Cidr>,
+    /// What the kernel did to its processes.
+    pub hurt: Hurt,
     /// How often it was started again.
     pub restarts: u32,
     /// The host's number for its root, 0 where that is root.
@@ -330,6 +336,9 @@ impl<'a> Unit<'a> {
         let cidr = self.address.unwrap_or_default();
         w.raw(&cidr.address);
         w.u8(cidr.bits);
+        for count in self.hurt {
+            w.u32(count);
+        }
         w.u32(self.restarts);
         w.u32(self.owner);
         w.u8(u8::from(self.ended.is_some()));
@@ -363,6 +372,7 @@ impl<'a> Unit<'a> {
                 bits: r.u8(),
             })
             .filter(|cidr| cidr.bits != 0),
+            hurt: [r.u32(), r.u32(), r.u32()],
             restarts: r.u32(),
             owner: r.u32(),
             ended: r.flag().then(|| Ended::parse(r)),
@@ -553,6 +563,7 @@ mod tests {
                 address: [10, 0, 3, 2],
                 bits: 24,
             }),
+            hurt: [0; 3],
             restarts: 3,
             owner: 0,
             ended: Some(Ended::Signalled(9)),
@@ -575,6 +586,7 @@ mod tests {
             ended: None,
             fault: None,
             memory: Some(4096),
+            hurt: [0; 3],
             ..unit
         }));
         let refusals = [

@@ -5,7 +5,7 @@
 //! function fills them all.
 
 use super::ended::Ended;
-use super::message::Unit;
+use super::message::{Hurt, Unit};
 use super::text::{Kind, Plain, Sink, letter, put};
 use super::{errno, inet, text};
 
@@ -31,13 +31,13 @@ const LINE_WAITS: &str = " waiting for %w";
 const LINE_HEALTH: &str = " %h";
 const FILE: &str = "NAME: %n\nSTATE: %s\nTTYNUM: %T\nPID: %p\nPPID: %P\nIMAGE: %i\n\
     CGROUP: /sys/fs/cgroup/pouch/%n\nRESTARTS: %r\nEXIT: %e\n";
-const INFO: &str =
-    "AGE: %a\nMEMORY: %m\nADDRESS: %d\nAFTER: %w\nREADY: %R\nHEALTH: %h\nUSERNS: %u\n";
+const INFO: &str = "AGE: %a\nMEMORY: %m\nOOM_KILLS: %o\nFORKS_REFUSED: %x\nTHROTTLED: %H\nADDRESS: %d\nAFTER: %w\nREADY: %R\nHEALTH: %h\nUSERNS: %u\n";
 /// What a health command says, by its number; docker's words.
 const HEALTH: &str = " starting healthy unhealthy";
 const INFO_FAULT: &str = "FAULT: %f\n";
 const JSON: &str = "{\"name\":\"%n\",\"state\":\"%s\",\"tty\":%\"t,\"pid\":%p,\"ppid\":%P,\
     \"image\":%\"i,\"cgroup\":\"/sys/fs/cgroup/pouch/%n\",\"age_ms\":%A,\"memory\":%M,\
+    \"oom_kills\":%o,\"forks_refused\":%x,\"throttled\":%H,\
     \"address\":%\"d,\"restarts\":%r,\"exit\":%\"e,\"fault\":%\"f,\
     \"waiting_for\":%\"w,\"ready\":%\"R,\"health\":%\"h,\"userns\":%u}";
 
@@ -107,6 +107,15 @@ fn field(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()
         b'u' => Some(unit.owner.into()).filter(|first| *first != 0)?,
         b'M' => unit.memory?,
         b'r' => unit.restarts.into(),
+        b'o' | b'x' | b'H' => {
+            let [oom, refused, throttled] = unit.hurt;
+            match key {
+                b'o' => oom,
+                b'x' => refused,
+                _ => throttled,
+            }
+            .into()
+        }
         _ => return words(sink, key, json, unit),
     };
     text::decimal(sink, number);
@@ -126,7 +135,11 @@ fn words(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()
             put!(sink, form, unit.slot?);
         }
         b'e' if json => ended(sink, unit.ended?),
-        b'e' => put!(sink, "{}", unit.ended?),
+        b'e' => {
+            put!(sink, "{}", unit.ended?);
+            let [oom, ..] = unit.hurt;
+            hurt(sink, &[oom, 0, 0]);
+        }
         b'w' if unit.waits.is_empty() => return None,
         b'w' if json => quoted(sink, unit.waits),
         b'w' => put!(sink, "{}", Plain(unit.waits)),
@@ -166,6 +179,18 @@ fn words(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()
     Some(())
 }
 
+/// What the kernel did to it, where it did something, behind how it ended.
+#[inline(never)]
+pub fn hurt(sink: &mut Sink<'_>, counts: &Hurt) {
+    const WORDS: &str =
+        ", out of memory\n, {} forks refused by pids.max\n, {} times held by cpu.max";
+    for (at, count) in counts.iter().enumerate() {
+        if *count != 0 {
+            put!(sink, text::line(WORDS, at).unwrap_or_default(), *count);
+        }
+    }
+}
+
 #[inline(never)]
 fn ended(sink: &mut Sink<'_>, ended: Ended) {
     let (kind, value) = match ended {
@@ -191,7 +216,7 @@ fn age(sink: &mut Sink<'_>, ms: u64) {
 
 /// Bytes with one decimal in the largest unit that leaves a whole number: 1.2M.
 #[inline(never)]
-fn size(sink: &mut Sink<'_>, bytes: u64) {
+pub fn size(sink: &mut Sink<'_>, bytes: u64) {
     let (shift, unit) = match bytes {
         0..0x400 => return text::decimal(sink, bytes),
         0x400..0x10_0000 => (10, "K"),
@@ -262,6 +287,7 @@ mod tests {
             address: [10, 0, 3, 2],
             bits: 24,
         }),
+        hurt: [0; 3],
         restarts: 3,
         owner: 524_288,
         ended: None,
@@ -281,6 +307,7 @@ mod tests {
         pid: 0,
         memory: None,
         address: None,
+        hurt: [0; 3],
         ended: Some(Ended::Signalled(9)),
         fault: Some(Fault {
             step: Step::Exec,
@@ -322,7 +349,7 @@ mod tests {
             text(Form::Info, &ENDED),
             "NAME: c1\nSTATE: ended\nTTYNUM: -\nPID: -\nPPID: 1\nIMAGE: -\n\
              CGROUP: /sys/fs/cgroup/pouch/c1\nRESTARTS: 3\nEXIT: killed by signal 9 (SIGKILL)\n\
-             AGE: 12s\nMEMORY: -\nADDRESS: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nUSERNS: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
+             AGE: 12s\nMEMORY: -\nOOM_KILLS: 0\nFORKS_REFUSED: 0\nTHROTTLED: 0\nADDRESS: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nUSERNS: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
         );
         assert!(
             text(Form::File, &RUNNING)
@@ -330,7 +357,7 @@ mod tests {
         );
         assert!(
             text(Form::Info, &RUNNING).ends_with(
-                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nADDRESS: 10.0.3.2/24\nAFTER: -\nREADY: yes\nHEALTH: healthy\nUSERNS: 524288\n"
+                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nOOM_KILLS: 0\nFORKS_REFUSED: 0\nTHROTTLED: 0\nADDRESS: 10.0.3.2/24\nAFTER: -\nREADY: yes\nHEALTH: healthy\nUSERNS: 524288\n"
             )
         );
         assert!(text(Form::Line, &RUNNING).ends_with("restarts 3 address 10.0.3.2/24 healthy"));
@@ -343,13 +370,13 @@ mod tests {
             text(Form::Json, &RUNNING),
             "{\"name\":\"c1\",\"state\":\"started\",\"tty\":\"tty1\",\"pid\":77,\"ppid\":1,\
              \"image\":\"/srv/\\\"we\\\\b\\u000a\u{fffd}\",\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\
-             \"age_ms\":12345,\"memory\":4096,\"address\":\"10.0.3.2/24\",\"restarts\":3,\"exit\":null,\"fault\":null,\
+             \"age_ms\":12345,\"memory\":4096,\"oom_kills\":0,\"forks_refused\":0,\"throttled\":0,\"address\":\"10.0.3.2/24\",\"restarts\":3,\"exit\":null,\"fault\":null,\
              \"waiting_for\":null,\"ready\":true,\"health\":\"healthy\",\"userns\":524288}"
         );
         assert_eq!(
             text(Form::Json, &ENDED),
             "{\"name\":\"c1\",\"state\":\"ended\",\"tty\":null,\"pid\":null,\"ppid\":1,\
-             \"image\":null,\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\"age_ms\":12345,\"memory\":null,\
+             \"image\":null,\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\"age_ms\":12345,\"memory\":null,\"oom_kills\":0,\"forks_refused\":0,\"throttled\":0,\
              \"address\":null,\"restarts\":3,\"exit\":{\"kind\":\"signalled\",\"value\":9},\
              \"fault\":{\"verb\":\"execute\",\"object\":\"/bin/x\",\"errno\":2,\
              \"reason\":\"No such file or directory\"},\

@@ -135,6 +135,25 @@ pub(super) fn populated(events: &OwnedFd) -> bool {
     len > 0 && files::line_of(text, b"populated 0").is_none()
 }
 
+/// What the kernel did to it, each count in its file behind its word, in the order of
+/// [`Hurt`](crate::format::message::Hurt).
+pub(super) fn hurt(cgroup: &OwnedFd) -> [u32; 3] {
+    const COUNTS: [(&CStr, &[u8]); 3] = [
+        (c"memory.events", b"oom_kill "),
+        (c"pids.events", b"max "),
+        (c"cpu.stat", b"nr_throttled "),
+    ];
+    let mut counts = [0; 3];
+    for (count, (file, word)) in counts.iter_mut().zip(COUNTS) {
+        let mut room = [0u8; 512];
+        let text = read(cgroup, file, &mut room).unwrap_or_default();
+        *count = files::line_of(text, word)
+            .and_then(crate::format::number::u32)
+            .unwrap_or(0);
+    }
+    counts
+}
+
 /// How deep a container's own cgroups are followed when they are removed.
 const DEPTH: u32 = 8;
 

@@ -10,6 +10,7 @@ use crate::format::cmdline::OnCrash;
 use crate::format::ended::Ended;
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
 use crate::format::inet::Cidr;
+use crate::format::message::Hurt;
 use crate::format::name::NAME_MAX;
 use crate::policy::answers::Answers;
 use crate::policy::backoff::Backoff;
@@ -111,6 +112,8 @@ pub(super) struct UnitRecord {
     pub(super) asked: i32,
     pub(super) asked_fd: Option<OwnedFd>,
     pub(super) health: Health,
+    /// What the kernel did to it the last time.
+    pub(super) hurt: Hurt,
     pub(super) life: Unit,
     pub(super) fault: Option<Kept>,
     pub(super) name: String<NAME_MAX>,

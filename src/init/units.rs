@@ -123,6 +123,7 @@ impl Init {
                 events: None,
                 report: None,
                 listener: None,
+                hurt: [0; 3],
                 fault: None,
                 link: None,
                 releasing: 0,
@@ -321,6 +322,9 @@ impl Init {
             return;
         };
         let made = record.cgroup.is_some() || record.clean_again.is_some();
+        if let Some(cgroup) = &record.cgroup {
+            record.hurt = cgroup::hurt(cgroup);
+        }
         for fd in [
             &mut record.report,
             &mut record.listener,
@@ -349,7 +353,7 @@ impl Init {
             epitaph.add(&record.name);
             match (&record.fault, record.life.ended()) {
                 (Some(kept), _) => epitaph.add(": ").fault(&kept.fault()),
-                (None, Some(ended)) => epitaph.add(" ").ended(ended),
+                (None, Some(ended)) => epitaph.add(" ").ended(ended).hurt(&record.hurt),
                 (None, None) => {
                     epitaph = Words::new("");
                     &mut epitaph
@@ -464,6 +468,7 @@ impl Init {
             age_ms: now.saturating_sub(record.life.since()),
             memory,
             address: record.address.filter(|_| !record.life.is_over()),
+            hurt: record.cgroup.as_ref().map_or(record.hurt, cgroup::hurt),
             restarts: record.life.restarts(),
             owner: record.owner,
             ended: record.life.ended(),

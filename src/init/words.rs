@@ -12,7 +12,7 @@ use crate::format::ended::Ended;
 use crate::format::errno;
 use crate::format::fault::Fault;
 use crate::format::inet::{self, Cidr};
-use crate::format::message::Unit;
+use crate::format::message::{Hurt, Unit};
 use crate::format::reason::Reason;
 use crate::format::text::{Plain, Text, put};
 use crate::format::unit;
@@ -72,6 +72,12 @@ impl Words {
     #[inline(never)]
     pub(super) fn ended(&mut self, ended: Ended) -> &mut Words {
         put!(&mut self.0, "{}", ended);
+        self
+    }
+
+    /// What the kernel did to it before that.
+    pub(super) fn hurt(&mut self, hurt: &Hurt) -> &mut Words {
+        unit::hurt(&mut self.0, hurt);
         self
     }
 

@@ -7,6 +7,7 @@ mod attacks;
 mod containers;
 mod flow;
 mod host;
+mod limits;
 mod network;
 mod prompt;
 mod screen;
@@ -57,6 +58,9 @@ fn boots() -> Vec<Boot> {
                 containers::stop_kill_and_logs_do_as_they_say,
                 containers::one_that_is_killed_before_its_command_runs_has_not_started,
                 containers::a_restart_keeps_one_with_its_command,
+                limits::a_shell_that_eats_its_memory_is_killed_and_said_so,
+                limits::a_refused_fork_and_a_throttle_are_seen,
+                limits::the_files_of_a_live_cgroup_are_read_and_set,
                 containers::a_line_on_one_that_waits_returns_when_it_is_destroyed,
                 host::ten_thousand_orphans_leave_no_zombie,
                 host::a_fault_in_pid_1_costs_nothing,
