@@ -19,6 +19,7 @@ use rustix::fs::OFlags;
 ///
 /// # Errors
 /// The words are no such line, or the value is none.
+#[inline(never)]
 pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Result<u8, Usage<'a>> {
     let (name, rest) = words.split_first().ok_or(Usage::Count)?;
     let name = name.to_bytes();
@@ -91,6 +92,7 @@ fn open(cgroup: &OwnedFd, file: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> 
     file::open_at(Some(lend(cgroup)), file, flags | OFlags::NOFOLLOW)
 }
 
+#[inline(never)]
 fn set(cgroup: &OwnedFd, file: &CStr, value: Option<&CStr>) -> Result<(), Errno> {
     let fd = open(cgroup, file, OFlags::WRONLY)?;
     let value = value.ok_or(Errno::PERM)?;

@@ -10,29 +10,33 @@ use super::socket::{Lost, OUTSIDE, Room, Socket};
 use super::start::in_front;
 use crate::format::message::{MESSAGE_MAX, Reply, Request};
 use crate::format::name::NAME_MAX;
-use crate::format::text::{Plain, Take, Text, line_of, nth, put, which};
+use crate::format::text::{Plain, Take, Text, cut, decimal, line_of, nth, put, which};
 use crate::format::{number, unit};
 use crate::jail::c_string;
 use crate::sys::{file, lend, signal, stdio, terminal, time, wait};
 use core::ffi::CStr;
-use heapless::{String, Vec};
 use rustix::fs::OFlags;
 
-/// The figures' names in JSON, in the order of [`Figures`].
-const NAMES: &str = "cpu_usec memory memory_max pids io_read io_written restarts oom_kills";
-/// The same for Prometheus, behind `pouch_`; microseconds of a processor are shown as seconds.
+/// A container in JSON, its figures in their order.
+const JSON: &str = "{\"name\":\"%n\",\"cpu_usec\":%0,\"memory\":%1,\"memory_max\":%2,\"pids\":%3,\
+    \"io_read\":%4,\"io_written\":%5,\"restarts\":%6,\"oom_kills\":%7}";
+/// The same in the table.
+const HEAD: &[u8] = b"NAME            CPU%    MEMORY     LIMIT      PIDS      READ   WRITTEN";
+const ROW: &str = "%N%S%A%B%C%D%E";
+/// The figures' names for Prometheus, behind `pouch_`; microseconds of a processor are shown as seconds.
 const METRICS: &str = "cpu_seconds_total memory_bytes memory_limit_bytes pids io_read_bytes_total \
     io_written_bytes_total restarts_total oom_kills_total";
 
-/// The files they are read from and the words before them; io.stat is a sum of its own.
-const FILES: [(&CStr, &[u8]); 4] = [
+/// The files that the first are read from, and the words before them.
+const FILES: [(&CStr, &[u8]); 6] = [
     (c"cpu.stat", b"usage_usec "),
     (c"memory.current", b""),
     (c"memory.max", b""),
     (c"pids.current", b""),
+    (c"io.stat", b" rbytes="),
+    (c"io.stat", b" wbytes="),
 ];
 const CPU: usize = 0;
-const MEMORY: usize = 1;
 
 /// One container's figures; this stands for one that the kernel does not count.
 type Figures = [u64; 8];
@@ -43,14 +47,32 @@ const MOST: usize = 64;
 /// Between two looks.
 const STEP_MS: u64 = 1000;
 
+#[derive(Clone, Copy)]
 struct Sample {
-    name: String<NAME_MAX>,
+    name: [u8; NAME_MAX + 1],
     figures: Figures,
     /// Processor time since the look before, in tenths of a per cent.
     share: u64,
 }
 
-type Samples = Vec<Sample, MOST>;
+impl Sample {
+    /// Its name, which ends in zeros.
+    fn name(&self) -> Plain<'_> {
+        Plain(cut(&self.name, 0).0)
+    }
+}
+
+/// Those of the look before are where the same container is looked for first.
+struct Samples {
+    all: [Sample; MOST],
+    count: usize,
+}
+
+impl Samples {
+    fn all(&self) -> &[Sample] {
+        self.all.get(..self.count).unwrap_or_default()
+    }
+}
 
 /// How the answer is shown.
 const FORMS: &str = "--watch --json --prometheus";
@@ -59,6 +81,7 @@ const FORMS: &str = "--watch --json --prometheus";
 ///
 /// # Errors
 /// The words are no such line.
+#[inline(never)]
 pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Result<u8, Usage<'a>> {
     let form = match *words {
         [] => None,
@@ -71,7 +94,16 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
         }
         _ => return Err(Usage::Count),
     };
-    let (mut samples, mut before) = (Samples::new(), None);
+    let nobody = Sample {
+        name: [0; NAME_MAX + 1],
+        figures: [NONE; 8],
+        share: 0,
+    };
+    let mut samples = Samples {
+        all: [nobody; MOST],
+        count: 0,
+    };
+    let mut before = None;
     let mut taken = look(&mut samples, 0);
     let mut code = 0;
     match form {
@@ -133,39 +165,41 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
 }
 
 /// Takes a sample of each; `passed` is the time since the one before in milliseconds, 0 for none.
+#[inline(never)]
 fn look(samples: &mut Samples, passed: u64) -> Result<(), Lost> {
     let socket = Socket::connect(OUTSIDE).map_err(Lost::Kernel)?;
     socket.send(&Request::List, &[])?;
     let mut room: Room = [0; MESSAGE_MAX];
-    let mut next = Samples::new();
+    samples.count = 0;
     while let Reply::Unit(unit) = socket.receive(&mut room)? {
-        let [oom, ..] = unit.hurt;
-        let mut sample = Sample {
-            name: String::new(),
-            figures: [NONE; 8],
-            share: 0,
+        let Some(sample) = samples.all.get_mut(samples.count) else {
+            break;
         };
-        let _ = sample
-            .name
-            .push_str(core::str::from_utf8(unit.name).unwrap_or_default());
-        read(&mut sample);
+        samples.count += 1;
+        let [was, ..] = sample.figures;
+        let same = cut(&sample.name, 0).0 == unit.name;
+        sample.name = [0; NAME_MAX + 1];
+        for (to, from) in sample.name.iter_mut().zip(unit.name) {
+            *to = *from;
+        }
+        read(sample);
+        let [oom, ..] = unit.hurt;
         let [cpu, .., restarts, kills] = &mut sample.figures;
         (*restarts, *kills) = (unit.restarts.into(), oom.into());
-        let old = samples.iter().find(|old| old.name == sample.name);
-        if let (Some(old), 1.., true) = (old, passed, *cpu != NONE) {
-            let [was, ..] = old.figures;
+        sample.share = 0;
+        if same && passed != 0 && *cpu != NONE {
             sample.share = cpu.saturating_sub(was) / passed;
         }
-        let _ = next.push(sample);
     }
-    *samples = next;
     Ok(())
 }
 
 /// Reads the files of one cgroup.
+#[inline(never)]
 fn read(sample: &mut Sample) {
+    sample.figures = [NONE; 8];
     let mut path = [0; 128];
-    let parts: [&[u8]; 2] = [b"/sys/fs/cgroup/pouch/", sample.name.as_bytes()];
+    let parts: [&[u8]; 2] = [b"/sys/fs/cgroup/pouch/", sample.name().0];
     let folder = c_string(&parts, &mut path)
         .and_then(|path| file::open_at(None, path, OFlags::PATH | OFlags::DIRECTORY));
     let Ok(folder) = folder else {
@@ -174,39 +208,34 @@ fn read(sample: &mut Sample) {
     let mut room = [0; 1024];
     for (figure, (file, word)) in sample.figures.iter_mut().zip(FILES) {
         let text = peek(Some(lend(&folder)), file, &mut room);
-        *figure = line_of(text, word).and_then(number::u64).unwrap_or(NONE);
-    }
-    let [_, _, _, _, read, written, ..] = &mut sample.figures;
-    for word in peek(Some(lend(&folder)), c"io.stat", &mut room).split(u8::is_ascii_whitespace) {
-        for (sum, key) in [(&mut *read, b"rbytes="), (&mut *written, b"wbytes=")] {
-            if let Some(more) = crate::format::text::behind(word, key).and_then(number::u64) {
-                // The first makes a number of what was none.
-                *sum = if *sum == NONE { more } else { *sum + more };
-            }
-        }
+        *figure = match word {
+            // A device's line has many words; those of all devices are summed.
+            [b' ', ..] => sum(text, word),
+            _ => line_of(text, word).and_then(number::u64).unwrap_or(NONE),
+        };
     }
 }
 
-fn json(out: &mut Out, samples: &Samples) {
-    let mut lead = "[";
-    for sample in samples {
-        put!(
-            out,
-            "{}{\"name\":\"{}\"",
-            lead,
-            Plain(sample.name.as_bytes())
-        );
-        for (at, figure) in sample.figures.iter().enumerate() {
-            put!(out, ",\"{}\":", nth(NAMES, b' ', at).unwrap_or_default());
-            match *figure {
-                NONE => out.take(b"null"),
-                figure => put!(out, "{}", figure),
-            }
-        }
-        out.take(b"}");
-        lead = ",\n";
+/// The sum of the numbers behind a word.
+fn sum(text: &[u8], word: &[u8]) -> u64 {
+    let (mut sum, mut rest) = (NONE, text);
+    while let Some(at) = rest.windows(word.len()).position(|some| some == word) {
+        rest = rest.get(at + word.len()..).unwrap_or_default();
+        let digits = cut(cut(rest, b' ').0, b'\n').0;
+        // The first makes a number of what was none.
+        let more = number::u64(digits).unwrap_or(0);
+        sum = if sum == NONE { more } else { sum + more };
     }
-    put!(out, if samples.is_empty() { "[]\n" } else { "]\n" });
+    sum
+}
+
+fn json(out: &mut Out, samples: &Samples) {
+    out.take(b"[");
+    for (at, sample) in samples.all().iter().enumerate() {
+        out.take(if at == 0 { b"" } else { b",\n" });
+        fill(out, JSON, sample);
+    }
+    out.take(b"]\n");
 }
 
 fn prometheus(out: &mut Out, samples: &Samples) {
@@ -217,11 +246,12 @@ fn prometheus(out: &mut Out, samples: &Samples) {
             _ => "gauge",
         };
         put!(out, "# TYPE pouch_{} {}\n", metric, kind);
-        for sample in samples {
+        for sample in samples.all() {
             let figure = sample.figures.get(at).copied().unwrap_or(NONE);
             if figure != NONE {
-                let name = Plain(sample.name.as_bytes());
-                put!(out, "pouch_{}{name=\"{}\"} {}", metric, name, figure);
+                put!(out, "pouch_{}", metric);
+                fill(out, "{name=\"%n\"} ", sample);
+                decimal(out, figure);
                 out.take(if at == CPU { b"e-6\n" } else { b"\n" });
             }
         }
@@ -231,25 +261,10 @@ fn prometheus(out: &mut Out, samples: &Samples) {
 
 fn table(out: &mut Out, samples: &Samples, live: bool) {
     let end: &[u8] = if live { b"\x1b[K\r\n" } else { b"\n" };
-    out.take(b"NAME                CPU%    MEMORY     LIMIT   PIDS      READ   WRITTEN");
+    out.take(HEAD);
     out.take(end);
-    for sample in samples {
-        let mut cell = Text::<64>::new();
-        put!(&mut cell, "{}", Plain(sample.name.as_bytes()));
-        pad(out, &cell, -16);
-        let mut cell = Text::new();
-        put!(&mut cell, "{}.{}", sample.share / 10, sample.share % 10);
-        pad(out, &cell, 8);
-        for (at, width) in (MEMORY..).zip([10, 10, 7, 10, 10]) {
-            let mut cell = Text::new();
-            match sample.figures.get(at).copied().unwrap_or(NONE) {
-                NONE => put!(&mut cell, "-"),
-                // Processes are counted, all else is bytes.
-                figure if width == 7 => put!(&mut cell, "{}", figure),
-                figure => unit::size(&mut cell, figure),
-            }
-            pad(out, &cell, width);
-        }
+    for sample in samples.all() {
+        fill(out, ROW, sample);
         if live {
             bar(out, sample.share, 1000);
             let [_, memory, limit, ..] = sample.figures;
@@ -261,6 +276,50 @@ fn table(out: &mut Out, samples: &Samples, live: bool) {
     }
 }
 
+/// Fills a form. `%n` is the name and a digit one of the figures as it is; a capital is a cell of
+/// ten places: the name to the left, the share, or, from A on, a figure as people read it.
+#[inline(never)]
+fn fill(out: &mut Out, form: &str, sample: &Sample) {
+    let mut rest = form.as_bytes();
+    loop {
+        let (words, behind) = cut(rest, b'%');
+        out.take(words);
+        let Some([key, behind @ ..]) = behind else {
+            return;
+        };
+        rest = behind;
+        let mut cell = Text::<64>::new();
+        let mut figure = sample
+            .figures
+            .get(usize::from(key & 7))
+            .copied()
+            .unwrap_or(NONE);
+        match key {
+            b'n' | b'N' => put!(&mut cell, "{}", sample.name()),
+            b'S' => {
+                figure = sample.share;
+                put!(&mut cell, "{}.{}", figure / 10, figure % 10);
+            }
+            _ if figure == NONE => cell.take(if *key < b'A' { b"null" } else { b"-" }),
+            // Of the capitals, H stands for the first; processes are counted, all else is bytes.
+            b'A' | b'B' | b'D' | b'E' => unit::size(&mut cell, figure),
+            _ => decimal(&mut cell, figure),
+        }
+        let text = cell.as_bytes();
+        if *key == b'N' {
+            out.take(text);
+        }
+        if *key >= b'A' && *key < b'a' {
+            for _ in text.len()..10 {
+                out.take(b" ");
+            }
+        }
+        if *key != b'N' {
+            out.take(text);
+        }
+    }
+}
+
 /// Twenty places, as many of them filled as there are twentieths.
 fn bar(out: &mut Out, part: u64, whole: u64) {
     out.take(b" [");
@@ -269,19 +328,4 @@ fn bar(out: &mut Out, part: u64, whole: u64) {
         out.take(if at < filled { b"|" } else { b" " });
     }
     out.take(b"]");
-}
-
-/// A cell of a width, to the right; a width below 0 is to the left.
-#[inline(never)]
-fn pad(out: &mut Out, cell: &Text<64>, width: i32) {
-    let blanks = width.unsigned_abs() as usize;
-    if width < 0 {
-        out.take(cell.as_bytes());
-    }
-    for _ in cell.as_bytes().len()..blanks {
-        out.take(b" ");
-    }
-    if width > 0 {
-        out.take(cell.as_bytes());
-    }
 }
