@@ -39,7 +39,7 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
     if let Some(cgroup) = cgroup {
         done = match value {
             None if what.is_empty() => {
-                let each = &mut |file: &CStr, is_folder| {
+                let each = &mut |file: &CStr, is_folder: bool| {
                     // What can only be written is left out.
                     if !is_folder {
                         let _ = show(cgroup, file, true, out);
