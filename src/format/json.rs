@@ -6,9 +6,10 @@
 //! is known to be JSON. Nothing is kept but one string at a time, and nesting is bounded.
 //! Keys have no case, as Go's reader had it; bytes behind the first value are none of ours.
 
+use super::pack::pack;
 use super::reason::Reason;
 use super::spec::SPEC_MAX;
-use super::text::{Plain, Sink, put, which};
+use super::text::{Plain, Sink, Value, put, which};
 use heapless::Vec;
 
 /// The largest file that is read, in bytes.
@@ -309,7 +310,7 @@ impl<'a, 's> Reader<'a, 's> {
                 None if self.warnings < WARNINGS => {
                     self.warnings += 1;
                     self.mark = key;
-                    self.say("unknown key, left out");
+                    self.say(pack!("unknown key, left out").into());
                 }
                 None => {}
             }
@@ -387,12 +388,12 @@ impl<'a, 's> Reader<'a, 's> {
     pub fn bad(&mut self, reason: Reason) {
         let ends = self.mark >= self.text.len();
         let reason = if ends { Reason::End } else { reason };
-        self.say(reason.words());
+        self.say(reason.into());
     }
 
     /// `Pouch: FILE:LINE:COLUMN: TEXT: WORDS`.
     #[inline(never)]
-    fn say(&mut self, words: &str) {
+    fn say(&mut self, words: Value<'_>) {
         let (mut line, mut column) = (1u32, 1u32);
         for byte in self.text.get(..self.mark).unwrap_or(self.text) {
             match byte {

@@ -11,6 +11,7 @@ use super::{Init, boot, files};
 use crate::format::cmdline::{self, Word};
 use crate::format::number;
 use crate::format::spec::{Spec, SpecBuf};
+use crate::format::text::behind;
 
 /// The most bytes of /proc/cmdline: COMMAND_LINE_SIZE is 2,048 on the processors of today, and some vendors' more.
 const CMDLINE: usize = 8192;
@@ -170,7 +171,7 @@ fn size(line: &[u8]) -> Option<Winsize> {
             (&b"LINES="[..], &mut size.ws_row),
             (b"COLUMNS=", &mut size.ws_col),
         ] {
-            let number = raw.strip_prefix(key).and_then(number::u32);
+            let number = behind(raw, key).and_then(number::u32);
             if let Some(number) = number
                 .and_then(|n| u16::try_from(n).ok())
                 .filter(|n| *n > 0)

@@ -18,7 +18,7 @@ use super::words::Words;
 use super::{Init, files};
 use crate::format::cmdline::OnCrash;
 use crate::format::number::u64;
-use crate::format::text::cut;
+use crate::format::text::{behind, cut};
 use crate::sys::{self, Errno, lend, process, signal, time};
 
 /// So many crashes within a minute are too many, unless `pouch.crash-limit=` says otherwise.
@@ -47,7 +47,7 @@ static FIRST_CRASH: AtomicU64 = AtomicU64::new(0);
 
 /// The descriptor number in `--resume=FD,CRASHES,FIRST,DEADMAN,`, taken over; and the dead man is ended.
 pub(super) fn resume_fd(arg: &CStr) -> Option<OwnedFd> {
-    let mut rest = arg.to_bytes().strip_prefix(RESUME.as_bytes())?;
+    let mut rest = behind(arg.to_bytes(), RESUME.as_bytes())?;
     let mut numbers = [0; 4];
     for place in &mut numbers {
         let (number, behind) = cut(rest, b',');
@@ -71,14 +71,14 @@ const MARK: [u8; 8] = *b"pouch\0\0\x01";
 pub(super) fn own_binary() -> Result<(OwnedFd, u64), Errno> {
     let fd = files::open(c"/proc/self/exe", OFlags::RDONLY)?;
     let mut room = [0u8; 4096];
-    rustix::fs::seek(&fd, SeekFrom::End(-16))?;
+    rustix::fs::seek(lend(&fd), SeekFrom::End(-16))?;
     files::read(&fd, &mut room)?;
     if let Some((&MARK, rest)) = room.split_first_chunk()
         && let Some(digest) = rest.first_chunk()
     {
         return Ok((fd, u64::from_le_bytes(*digest)));
     }
-    rustix::fs::seek(&fd, SeekFrom::Start(0))?;
+    rustix::fs::seek(lend(&fd), SeekFrom::Start(0))?;
     let mut digest = 0xcbf2_9ce4_8422_2325u64;
     loop {
         let len = files::read(&fd, &mut room)?;

@@ -13,7 +13,7 @@ use crate::format::spec::{Spec, Tag};
 use crate::policy::fleet::{self, After};
 use crate::policy::health;
 use crate::policy::unit::{CHECKED, Event, SAYS, State, Unit, Wanted};
-use crate::sys::{Errno, time};
+use crate::sys::{Errno, lend, time};
 
 /// A container that is always to run may be without word that it is ready for so long before the watchdog is left to bite.
 const OWED_MS: u64 = 60_000;
@@ -110,7 +110,7 @@ impl Init {
             super::files::keep(&mut record.ready, reading);
         }
         // Its writing end is the program's, and may wait.
-        rustix::fs::fcntl_setfl(&writing, rustix::fs::OFlags::empty())?;
+        rustix::fs::fcntl_setfl(lend(&writing), rustix::fs::OFlags::empty())?;
         Ok(Some(writing))
     }
 

@@ -69,9 +69,9 @@ impl Init {
 /// The child outside: the status of the one inside.
 fn ask(spec: Spec<'_>, init: &OwnedFd, cgroup: Option<&OwnedFd>) -> Result<u8, Errno> {
     let null = files::open(c"/dev/null", OFlags::RDWR)?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
+    rustix::stdio::dup2_stdin(lend(&null))?;
+    rustix::stdio::dup2_stdout(lend(&null))?;
+    rustix::stdio::dup2_stderr(lend(&null))?;
     let command = spec.string(Tag::Health).unwrap_or_default();
     let (pid, _pidfd) = jail::join(&Joining {
         spec,

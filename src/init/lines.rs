@@ -14,6 +14,7 @@ use super::tables::{
 };
 use super::words::Words;
 use super::{Init, files};
+use crate::format::text::behind;
 use crate::policy::answers::{Answers, Passed};
 use crate::policy::backoff::Backoff;
 use crate::policy::detach::Detach;
@@ -86,7 +87,7 @@ impl Init {
     fn line_named(&mut self, name: &[u8]) {
         // tty0 is the VT in front, which at boot is the first.
         let name = if name == b"tty0" { b"tty1" } else { name };
-        let bare = name.strip_prefix(b"/dev/").unwrap_or(name);
+        let bare = behind(name, b"/dev/").unwrap_or(name);
         let Some(text) = crate::sys::letters::text(bare) else {
             return;
         };

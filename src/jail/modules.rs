@@ -7,7 +7,7 @@ use rustix::fs::OFlags;
 
 use super::fs::{self, Lines};
 use crate::format::text::cut;
-use crate::sys::{Errno, file};
+use crate::sys::{Errno, file, lend};
 
 /// Where they lie, by the kernel's release.
 const FOLDER: &[u8] = b"/lib/modules/";
@@ -48,7 +48,7 @@ fn insert(release: &[u8], path: &[u8]) -> Result<(), Errno> {
         true => 0,
         false => MODULE_INIT_COMPRESSED_FILE,
     };
-    match rustix::system::finit_module(&fd, c"", flags) {
+    match rustix::system::finit_module(lend(&fd), c"", flags) {
         Err(Errno::EXIST) => Ok(()),
         other => other,
     }

@@ -263,7 +263,7 @@ pub fn far(fd: BorrowedFd<'_>) -> Result<BorrowedFd<'static>, Errno> {
             nr::__NR_fcntl,
             [fd.as_raw_fd() as usize, F_DUPFD_CLOEXEC, LOWEST],
         )?;
-        Ok(BorrowedFd::borrow_raw(fd as i32))
+        Ok(core::mem::transmute::<i32, BorrowedFd<'static>>(fd as i32))
     }
 }
 
