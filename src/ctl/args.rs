@@ -37,6 +37,9 @@ pub enum Verb {
     Stats,
     Events,
     Reexec,
+    Check,
+    /// `nsinit`, the command line of 2014.
+    Nsinit,
     PowerOff,
     Reboot,
     Halt,
@@ -44,12 +47,14 @@ pub enum Verb {
     Init,
     Help,
     Version,
+    /// `pouch_define`, by which PID 1 lets definitions be read.
+    Define,
 }
 
 /// Words behind `pouch`, and what they call, in the same order.
 const WORDS: &str = "start connect attach disconnect destroy distroy stop restart kill freeze thaw \
-    list info logs run exec cgroup stats events reexec poweroff reboot halt help --help version --version";
-const WORD_VERBS: [Verb; 27] = [
+    list info logs run exec cgroup stats events reexec check poweroff reboot halt help --help version --version";
+const WORD_VERBS: [Verb; 28] = [
     Verb::Start,
     Verb::Connect,
     Verb::Attach,
@@ -70,6 +75,7 @@ const WORD_VERBS: [Verb; 27] = [
     Verb::Stats,
     Verb::Events,
     Verb::Reexec,
+    Verb::Check,
     Verb::PowerOff,
     Verb::Reboot,
     Verb::Halt,
@@ -81,8 +87,8 @@ const WORD_VERBS: [Verb; 27] = [
 
 /// Names of the links to the binary, and what they call.
 const LINKS: &str = "pouch_start pouch_attach pouch_destroy connect disconnect info poweroff reboot \
-    halt init telinit";
-const LINK_VERBS: [Verb; 11] = [
+    halt init telinit nsinit pouch_define";
+const LINK_VERBS: [Verb; 13] = [
     Verb::StartHere,
     Verb::Attach,
     Verb::Destroy,
@@ -94,6 +100,8 @@ const LINK_VERBS: [Verb; 11] = [
     Verb::Halt,
     Verb::Init,
     Verb::Init,
+    Verb::Nsinit,
+    Verb::Define,
 ];
 
 /// Which command is called, and the words that are left for it.
@@ -192,7 +200,10 @@ impl<'a> Call<'a> {
             },
         };
         // What stands behind the container's name is a command with options of its own.
-        let most = if verb == Verb::Exec { 1 } else { rest.len() };
+        let most = match verb {
+            Verb::Exec | Verb::Nsinit => 1,
+            _ => rest.len(),
+        };
         let help = rest
             .iter()
             .take(most)
@@ -212,6 +223,26 @@ impl<'a> Call<'a> {
         Ok(call)
     }
 
+    /// Whether its words define a container.
+    pub fn starts(&self) -> bool {
+        matches!(self.verb, Verb::Start | Verb::StartHere | Verb::Run)
+    }
+
+    /// The FILE of a start's `--config`, the last one where there are several. It is read
+    /// before the other options, which are said of what it defines.
+    pub fn config(&self) -> Option<&'a [u8]> {
+        let mut found = None;
+        let mut args = self.rest.iter();
+        while let Some(arg) = next(&mut args).filter(|arg| *arg != b"--") {
+            match behind(arg, CONFIG) {
+                Some([]) => found = next(&mut args),
+                Some([b'=', file @ ..]) => found = Some(file),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// Reads the command's words; a start's options go into `spec`.
     ///
     /// # Errors
@@ -225,7 +256,10 @@ impl<'a> Call<'a> {
             json: false,
             more: if self.verb == Verb::Kill { SIGKILL } else { 0 },
         };
-        if matches!(self.verb, Verb::Exec | Verb::Cgroup | Verb::Stats) {
+        if matches!(
+            self.verb,
+            Verb::Exec | Verb::Cgroup | Verb::Stats | Verb::Check | Verb::Nsinit | Verb::Define
+        ) {
             return Ok(Command::Own(self.rest));
         }
         words.read(self.verb, self.rest, spec)?;
@@ -266,8 +300,8 @@ impl<'a> Call<'a> {
 }
 
 /// The number on the wire of what each verb asks, in the order of [`Verb`].
-const NUMBERS: [u8; 26] = [
-    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 1, 14, 14, 4, 15, 16, 13, 13, 13, 13, 4, 4,
+const NUMBERS: [u8; 28] = [
+    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 1, 14, 14, 4, 15, 16, 0, 0, 13, 13, 13, 13, 4, 4,
 ];
 
 /// Checks a start's names and ends its spec.
@@ -320,6 +354,9 @@ const OPTION_OF: [Opt; 7] = [
     Opt::Signal,
 ];
 
+/// The file that defines a container; it is read by [`Call::config`].
+const CONFIG: &[u8] = b"--config";
+
 /// What the words of one command said.
 struct Words<'a> {
     name: Option<&'a [u8]>,
@@ -353,7 +390,11 @@ impl<'a> Words<'a> {
                 continue;
             }
             match arg {
-                b"--" if starts => command = true,
+                b"--" if starts => {
+                    // Not the file's.
+                    spec.remove(Tag::Arg);
+                    command = true;
+                }
                 b"--" if !literal => literal = true,
                 [b'-', _, ..] if !literal => match (verb, pick(OPTIONS, &OPTION_OF, arg)) {
                     (Verb::Start | Verb::StartHere, Some(Opt::Demonize)) => self.demonize = true,
@@ -407,6 +448,10 @@ fn takes_name(verb: Verb) -> bool {
 fn apply<'a>(spec: &mut SpecBuf, arg: &'a [u8], args: &mut Args<'a>) -> Result<(), Usage<'a>> {
     let unknown = Usage::UnknownOption(arg);
     let (key, inline) = cut(behind(arg, b"--").ok_or(unknown)?, b'=');
+    if cut(arg, b'=').0 == CONFIG {
+        let file = inline.or_else(|| next(args)).filter(|f| !f.is_empty());
+        return file.map(drop).ok_or(bad(arg, None, Reason::NoValue));
+    }
     let apart = match (options::arity(key).ok_or(unknown)?, inline) {
         (Arity::Value, None) => next(args),
         _ => None,
@@ -611,7 +656,7 @@ mod tests {
             &std::format!("pouch start c1 -- {words}"),
             false,
             |got, _| {
-                assert_eq!(got, Err(bad(b"c1", None, Reason::TooLong)));
+                assert_eq!(got, Err(bad(b"c1", None, Reason::Words)));
             },
         );
     }

@@ -163,6 +163,7 @@ mod tests {
         waits: b"",
         ready: true,
         health: 0,
+        reading: 0,
     };
 
     /// Plays PID 1 with fixed replies; gives back exit code or loss, answers and messages.

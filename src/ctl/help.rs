@@ -26,6 +26,8 @@ pouch cgroup NAME [FILE [VALUE[,VALUE...]]]
 pouch stats [--watch|--json|--prometheus]
 pouch events [-f] [--json]
 pouch reexec [BINARY]
+pouch check [FILE | -- KERNEL-WORDS]
+nsinit exec COMMAND [ARG...]     (in a folder with a container.json)
 pouch poweroff
 pouch reboot
 pouch halt
@@ -53,6 +55,8 @@ pouch cgroup c1 memory.max 32M     (until it ends; without FILE: all)
 pouch stats --watch     (q leaves)
 pouch events -f
 pouch reexec /mnt/pouch     (another version takes over, containers go on)
+pouch check /srv/web/container.json
+nsinit exec /bin/sh
 init 0
 init 6
 halt
@@ -61,6 +65,7 @@ halt
 /// The options of a start.
 const OPTIONS: &str = "\
 OPTIONS (also as --key=value):
+  --config FILE                a container.json; the other options hold over it
   --tty tty0..tty3|auto|none   its console slot
   --hostname H  --env K=V  --user UID[:GID]  --cwd DIR
   --net none|host|ADDR/BITS  --gateway ADDR  --bridge NAME  --mtu N

@@ -6,6 +6,7 @@
 
 pub mod args;
 mod cgroup;
+mod config;
 mod events;
 mod exchange;
 mod exec;
@@ -74,6 +75,12 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         return say::misplaced(err, call.word, inside);
     }
     let mut spec = SpecBuf::new();
+    if call.starts()
+        && let Some(file) = call.config()
+        && !config::read(file, &mut spec, err)
+    {
+        return say::FAILED;
+    }
     let command = match call.parse(inside, &mut spec) {
         Ok(command) => command,
         Err(usage) => return say::usage(err, usage),
@@ -86,6 +93,8 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
             let done = match call.verb {
                 Verb::Exec => exec::command(words, err),
                 Verb::Cgroup => cgroup::command(words, out, err),
+                Verb::Check => config::check(words, out, err),
+                Verb::Define => config::define(words),
                 _ => stats::command(words, out, err),
             };
             return done.unwrap_or_else(|usage| say::usage(err, usage));

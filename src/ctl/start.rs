@@ -10,19 +10,36 @@ use rustix::io::Errno;
 /// The longest path, the kernel's PATH_MAX.
 const PATH_MAX: usize = 4096;
 
+/// Room for a path.
+pub type Path = [u8; PATH_MAX - 1];
+
 /// Puts the root folder into the spec, made absolute, since PID 1 stands elsewhere.
 ///
 /// # Errors
 /// ENAMETOOLONG, EINVAL for a line's end in it, or why the working directory cannot be told.
 pub fn set_root(spec: &mut SpecBuf, dir: &[u8]) -> Result<(), Errno> {
-    let mut room = [0; PATH_MAX - 1];
+    let mut room: Path = [0; PATH_MAX - 1];
+    let path = absolute(dir, &mut room)?;
+    if spec.set_str(Tag::Root, path).is_ok() && spec.set_str(Tag::Image, path).is_ok() {
+        Ok(())
+    } else {
+        Err(Errno::NAMETOOLONG)
+    }
+}
+
+/// The path from the root on, since PID 1 stands elsewhere.
+///
+/// # Errors
+/// ENAMETOOLONG, EINVAL for a line's end in it, or why the working directory cannot be told.
+#[inline(never)]
+pub fn absolute<'a>(dir: &[u8], room: &'a mut Path) -> Result<&'a [u8], Errno> {
     let (mut len, mut dir) = (0, dir);
     if dir.first() != Some(&b'/') {
         // getcwd(2) by its link: the same answer, without a heap.
-        len = file::link(c"/proc/self/cwd", &mut room)?;
+        len = file::link(c"/proc/self/cwd", room)?;
         dir = behind(dir, b"./").unwrap_or(dir);
     }
-    let mut path = Writer::new(&mut room);
+    let mut path = Writer::new(room);
     path.skip(len);
     match dir.first() {
         Some(b'/') if len == 0 => {}
@@ -36,11 +53,7 @@ pub fn set_root(spec: &mut SpecBuf, dir: &[u8]) -> Result<(), Errno> {
     if path.first() != Some(&b'/') || cut(path, b'\n').1.is_some() {
         return Err(Errno::INVAL);
     }
-    if spec.set_str(Tag::Root, path).is_ok() && spec.set_str(Tag::Image, path).is_ok() {
-        Ok(())
-    } else {
-        Err(Errno::NAMETOOLONG)
-    }
+    Ok(path)
 }
 
 /// Whether the caller has that terminal to itself, so that a shell waits for it: it is its

@@ -5,7 +5,7 @@
 use super::text::{alike, cut, which_from};
 
 /// Names in the order of their numbers, from 0, without their CAP_.
-const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID \
+pub(super) const NAMES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID \
     SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER \
     SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE \
     SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP \
@@ -27,7 +27,7 @@ pub const DEFAULT: u64 = 0xa804_25fb;
 pub const MKNOD: u64 = 1 << 27;
 
 /// The set that `NET_ADMIN`, `CAP_NET_ADMIN`, `cap_net_admin` or `ALL` means.
-fn one(name: &[u8]) -> Option<u64> {
+pub(super) fn one(name: &[u8]) -> Option<u64> {
     if alike(name, b"ALL") {
         return Some(ALL);
     }

@@ -295,27 +295,44 @@ fn device_and(value: &[u8]) -> Result<(&[u8], Option<&[u8]>), Reason> {
 /// Reads `NAME[,KEY=VALUE]...` into a spec; what the spec held before is gone.
 ///
 /// A value with blanks or commas stands in single quotes. PID 1 is the parent of what
-/// the kernel line defines, so `demonize` is taken and says nothing.
+/// the kernel line defines, so `demonize` is taken and says nothing. Hands back the file
+/// that `config=` names: who reads that, applies the other keys to it by [`options_of`].
 ///
 /// # Errors
 /// The first part that cannot be read, with its reason; the spec is of no use then.
 #[inline(never)] // its frame is not to be part of the caller's
-pub fn container<'a>(def: &'a [u8], spec: &mut SpecBuf) -> Result<(), Bad<'a>> {
+pub fn container<'a>(def: &'a [u8], spec: &mut SpecBuf) -> Result<Option<&'a [u8]>, Bad<'a>> {
     *spec = SpecBuf::new();
+    options_of(def, spec)
+}
+
+/// The same beside what the spec holds.
+///
+/// # Errors
+/// As for [`container`].
+#[inline(never)]
+pub fn options_of<'a>(def: &'a [u8], spec: &mut SpecBuf) -> Result<Option<&'a [u8]>, Bad<'a>> {
+    let mut config = None;
     let (name, mut rest) = part(def)?;
     let bad = |word, reason| Bad { word, reason };
     if !name::is_valid(name) {
         return Err(bad(name, Reason::BadName));
     }
-    spec.push_str(Tag::Name, name)
+    spec.set_str(Tag::Name, name)
         .map_err(|e| bad(name, e.into()))?;
     while let Some(more) = rest {
         let (word, behind) = part(more)?;
-        option(spec, word).map_err(|reason| bad(word, reason))?;
+        match self::behind(word, b"config=") {
+            Some(file) => {
+                let file = unquoted(file).and_then(options::path);
+                config = Some(file.map_err(|reason| bad(word, reason))?);
+            }
+            None => option(spec, word).map_err(|reason| bad(word, reason))?,
+        }
         rest = behind;
     }
     match Spec::parse(spec.as_bytes()) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(config),
         Err(e) => Err(bad(name, e.into())),
     }
 }
@@ -618,7 +635,7 @@ mod tests {
 
     fn defined(def: &str) -> SpecBuf {
         let mut buf = SpecBuf::new();
-        assert_eq!(container(def.as_bytes(), &mut buf), Ok(()), "{def}");
+        assert_eq!(container(def.as_bytes(), &mut buf), Ok(None), "{def}");
         buf
     }
 

@@ -6,10 +6,9 @@
 //! is known to be JSON. Nothing is kept but one string at a time, and nesting is bounded.
 //! Keys have no case, as Go's reader had it; bytes behind the first value are none of ours.
 
-use super::pack::pack;
 use super::reason::Reason;
 use super::spec::SPEC_MAX;
-use super::text::{Plain, Sink, Value, put, which};
+use super::text::{Plain, Sink, put, which};
 use heapless::Vec;
 
 /// The largest file that is read, in bytes.
@@ -310,7 +309,7 @@ impl<'a, 's> Reader<'a, 's> {
                 None if self.warnings < WARNINGS => {
                     self.warnings += 1;
                     self.mark = key;
-                    self.say(pack!("unknown key, left out").into());
+                    self.say(Reason::LeftOut);
                 }
                 None => {}
             }
@@ -378,22 +377,21 @@ impl<'a, 's> Reader<'a, 's> {
         Ok(!self.string.is_empty())
     }
 
-    /// Tells what is wrong with the text where it stands.
-    pub fn wrong(&mut self, reason: Reason) {
+    /// A message is about the place where it stands.
+    pub fn here(&mut self) {
         self.mark = self.at;
-        self.bad(reason);
     }
 
     /// Tells what is wrong with the value that was read last.
     pub fn bad(&mut self, reason: Reason) {
         let ends = self.mark >= self.text.len();
         let reason = if ends { Reason::End } else { reason };
-        self.say(reason.into());
+        self.say(reason);
     }
 
     /// `Pouch: FILE:LINE:COLUMN: TEXT: WORDS`.
     #[inline(never)]
-    fn say(&mut self, words: Value<'_>) {
+    fn say(&mut self, reason: Reason) {
         let (mut line, mut column) = (1u32, 1u32);
         for byte in self.text.get(..self.mark).unwrap_or(self.text) {
             match byte {
@@ -424,7 +422,7 @@ impl<'a, 's> Reader<'a, 's> {
             column,
             Plain(shown),
             if shown.is_empty() { "" } else { ": " },
-            words
+            reason
         );
     }
 }

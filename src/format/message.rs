@@ -70,6 +70,8 @@ pub enum Request<'a> {
     Events { follow: bool },
     /// Replace PID 1 in place by the binary whose descriptor comes along, its own where none does.
     Reexec { name: &'a [u8] },
+    /// Say a line in the log, and on the console if it is loud.
+    Tell { text: &'a [u8], loud: bool },
 }
 
 /// What a unit is doing, for lists.
@@ -152,6 +154,8 @@ pub struct Unit<'a> {
     pub ready: bool,
     /// What its health command says: none, starting, healthy, unhealthy.
     pub health: u8,
+    /// How its list of capabilities was read: a value of [`super::spec::Tag::Reading`].
+    pub reading: u8,
 }
 
 /// Why a request is not done.
@@ -225,7 +229,7 @@ fn has_name(number: u8) -> bool {
 
 /// Whether a byte comes behind it: a flag, a signal, an end.
 fn has_more(number: u8) -> bool {
-    matches!(number, 2 | 9 | 12 | 13 | 15)
+    matches!(number, 2 | 9 | 12 | 13 | 15 | 18)
 }
 
 impl<'a> Request<'a> {
@@ -250,6 +254,7 @@ impl<'a> Request<'a> {
             Request::Resize => (17, b"", 0),
             Request::Events { follow } => (15, b"", follow.into()),
             Request::Reexec { name } => (16, name, 0),
+            Request::Tell { text, loud } => (18, text, loud.into()),
         }
     }
 
@@ -257,7 +262,7 @@ impl<'a> Request<'a> {
     #[inline(never)]
     pub fn of(number: u8, name: &'a [u8], more: u8) -> Option<Self> {
         let flag = more != 0;
-        if matches!(number, 2 | 12 | 15) && more > 1 {
+        if matches!(number, 2 | 12 | 15 | 18) && more > 1 {
             return None;
         }
         Some(match number {
@@ -288,6 +293,10 @@ impl<'a> Request<'a> {
             17 => Request::Resize,
             15 => Request::Events { follow: flag },
             16 => Request::Reexec { name },
+            18 => Request::Tell {
+                text: name,
+                loud: flag,
+            },
             _ => return None,
         })
     }
@@ -352,6 +361,7 @@ impl<'a> Unit<'a> {
         w.bytes(self.waits);
         w.u8(self.ready.into());
         w.u8(self.health);
+        w.u8(self.reading);
     }
 
     #[inline(never)] // written in one place, copied as a whole
@@ -380,6 +390,7 @@ impl<'a> Unit<'a> {
             waits: r.bytes(),
             ready: r.flag(),
             health: r.u8(),
+            reading: r.u8(),
         }
     }
 }
@@ -571,6 +582,7 @@ mod tests {
             waits: b"db,log",
             ready: true,
             health: 2,
+            reading: 1,
         };
         let mut all = std::vec![
             Reply::Done,

@@ -19,6 +19,7 @@ pub mod number;
 pub mod options;
 pub mod pack;
 pub mod reason;
+pub mod shown;
 pub mod signal;
 pub mod spec;
 pub mod text;

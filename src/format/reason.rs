@@ -110,6 +110,8 @@ reasons! {
     NeedsUts "a hostname wants NEWUTS among the namespaces, else the board's would change";
     /// An interface without a network namespace of its own.
     NeedsNet "an interface of its own wants NEWNET among the namespaces";
+    /// No key of that name in a file: a warning.
+    LeftOut "unknown key, left out";
     /// The file ends before its first object does.
     End "the file ends here, and something is missing";
     /// No value of JSON.

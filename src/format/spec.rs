@@ -591,6 +591,11 @@ impl<'a> Spec<'a> {
         self.number(Tag::Capabilities)
     }
 
+    /// How a list of capabilities was read, as [`Tag::Reading`] has it.
+    pub fn reading(self) -> u8 {
+        self.number(Tag::Reading).unwrap_or(0) as u8
+    }
+
     /// uid and gid of the command.
     pub fn user(self) -> (u32, u32) {
         let both = self.number(Tag::User).unwrap_or(0);

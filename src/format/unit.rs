@@ -31,7 +31,7 @@ const LINE_WAITS: &str = " waiting for %w";
 const LINE_HEALTH: &str = " %h";
 const FILE: &str = "NAME: %n\nSTATE: %s\nTTYNUM: %T\nPID: %p\nPPID: %P\nIMAGE: %i\n\
     CGROUP: /sys/fs/cgroup/pouch/%n\nRESTARTS: %r\nEXIT: %e\n";
-const INFO: &str = "AGE: %a\nMEMORY: %m\nOOM_KILLS: %o\nFORKS_REFUSED: %x\nTHROTTLED: %H\nADDRESS: %d\nAFTER: %w\nREADY: %R\nHEALTH: %h\nUSERNS: %u\n";
+const INFO: &str = "AGE: %a\nMEMORY: %m\nOOM_KILLS: %o\nFORKS_REFUSED: %x\nTHROTTLED: %H\nADDRESS: %d\nAFTER: %w\nREADY: %R\nHEALTH: %h\nUSERNS: %u\nCAPABILITIES: %c\n";
 /// What a health command says, by its number; docker's words.
 const HEALTH: &str = " starting healthy unhealthy";
 const INFO_FAULT: &str = "FAULT: %f\n";
@@ -164,6 +164,7 @@ fn words(sink: &mut Sink<'_>, key: u8, json: bool, unit: &Unit<'_>) -> Option<()
             inet::show(sink, cidr);
             sink.take(quote);
         }
+        b'c' => sink.take(super::shown::reading(unit.reading).as_bytes()),
         _ => {
             let fault = unit.fault?;
             if !json {
@@ -295,6 +296,7 @@ mod tests {
         waits: b"",
         ready: true,
         health: 2,
+        reading: 0,
     };
 
     const ENDED: Unit<'static> = Unit {
@@ -349,7 +351,7 @@ mod tests {
             text(Form::Info, &ENDED),
             "NAME: c1\nSTATE: ended\nTTYNUM: -\nPID: -\nPPID: 1\nIMAGE: -\n\
              CGROUP: /sys/fs/cgroup/pouch/c1\nRESTARTS: 3\nEXIT: killed by signal 9 (SIGKILL)\n\
-             AGE: 12s\nMEMORY: -\nOOM_KILLS: 0\nFORKS_REFUSED: 0\nTHROTTLED: 0\nADDRESS: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nUSERNS: -\nFAULT: unable to execute /bin/x: No such file or directory\n"
+             AGE: 12s\nMEMORY: -\nOOM_KILLS: 0\nFORKS_REFUSED: 0\nTHROTTLED: 0\nADDRESS: -\nAFTER: db,log\nREADY: no\nHEALTH: -\nUSERNS: -\nCAPABILITIES: default\nFAULT: unable to execute /bin/x: No such file or directory\n"
         );
         assert!(
             text(Form::File, &RUNNING)
@@ -357,7 +359,7 @@ mod tests {
         );
         assert!(
             text(Form::Info, &RUNNING).ends_with(
-                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nOOM_KILLS: 0\nFORKS_REFUSED: 0\nTHROTTLED: 0\nADDRESS: 10.0.3.2/24\nAFTER: -\nREADY: yes\nHEALTH: healthy\nUSERNS: 524288\n"
+                "EXIT: -\nAGE: 12s\nMEMORY: 4.0K\nOOM_KILLS: 0\nFORKS_REFUSED: 0\nTHROTTLED: 0\nADDRESS: 10.0.3.2/24\nAFTER: -\nREADY: yes\nHEALTH: healthy\nUSERNS: 524288\nCAPABILITIES: default\n"
             )
         );
         assert!(text(Form::Line, &RUNNING).ends_with("restarts 3 address 10.0.3.2/24 healthy"));

@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
 
     /// The next `len` bytes as a number.
     #[inline(never)]
-    fn number(&mut self, len: usize) -> u64 {
+    pub fn number(&mut self, len: usize) -> u64 {
         let bytes = self.raw(len).iter().rev();
         bytes.fold(0, |sum, b| sum << 8 | u64::from(*b))
     }

@@ -6,6 +6,7 @@ use heapless::Vec;
 use log::Level;
 use rustix::termios::Winsize;
 
+use super::define::Source;
 use super::words::{Words, unable};
 use super::{Init, boot, files};
 use crate::format::cmdline::{self, Word};
@@ -136,15 +137,19 @@ impl Init {
     #[inline(never)]
     fn each_definition(&mut self, line: &[u8], pass: Pass) {
         let mut spec = SpecBuf::new();
+        let mut files = false;
         for raw in cmdline::words(line) {
             let mut words = Words::new("Pouch: ");
             words.plain(raw).add(": ");
             match cmdline::word(raw) {
                 Some(Err(reason)) => words.reason(reason),
                 Some(Ok(Word::Container(text))) => match cmdline::container(text, &mut spec) {
-                    Ok(()) => {
-                        if let (Pass::Start, Ok(spec)) = (pass, Spec::parse(spec.as_bytes())) {
-                            self.define(spec);
+                    Ok(file) => {
+                        match (pass, file, Spec::parse(spec.as_bytes())) {
+                            // JSON is not for PID 1 to read: a child asks for these.
+                            (Pass::Start, Some(_), _) => files = true,
+                            (Pass::Start, None, Ok(spec)) => self.define(spec),
+                            _ => {}
                         }
                         continue;
                     }
@@ -157,6 +162,12 @@ impl Init {
                 Pass::Console => self.tell_console(words.as_str()),
                 Pass::Start => {}
             }
+        }
+        if files {
+            self.let_define(Source::Line);
+        }
+        if let Pass::Start = pass {
+            self.let_define(Source::Folder);
         }
     }
 }

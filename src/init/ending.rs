@@ -8,7 +8,6 @@ use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
 use rustix::process::{WaitOptions, wait};
 use rustix::system::{RebootCommand, reboot};
 
-use super::log::note;
 use super::tables::{LINES, Line, is_due};
 use super::words::Words;
 use super::{Init, files};
@@ -53,10 +52,7 @@ impl Init {
                     self.ending_perform(action);
                     self.end_board(Power::Reboot, number as u8);
                 }
-                HUP => note(
-                    Level::Info,
-                    "SIGHUP: no containers are defined in /etc/pouch/containers",
-                ),
+                HUP => self.let_define(super::define::Source::Folder),
                 _ => {}
             }
         }
@@ -94,6 +90,8 @@ impl Init {
         } else if self.t.helper == Some(pid) {
             self.t.helper = None;
             self.helper_ended(ended);
+        } else {
+            self.definer_ended(pid);
         }
     }
 

@@ -10,6 +10,7 @@ mod cgroup;
 mod clients;
 mod config;
 pub mod crash;
+mod define;
 mod ending;
 mod events;
 mod files;

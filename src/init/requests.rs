@@ -47,6 +47,10 @@ impl Init {
             (None, Request::Resize) => return self.done(id),
             (None, Request::Events { follow }) => return self.ask_ring(id, EVENTS, follow),
             (None, Request::Reexec { .. }) => return self.refuse(id, Refusal::BadMessage),
+            (None, Request::Tell { text, loud }) => {
+                self.say(text, loud);
+                return self.done(id);
+            }
             (None, Request::Power { how }) => {
                 self.done(id);
                 return self.end_board(how, 0);
@@ -111,6 +115,12 @@ impl Init {
             return self.refuse(id, Refusal::BadMessage);
         };
         let pid = self.t.client(id).map_or(1, |c| c.pid);
+        if self.is_definer(pid) {
+            return match self.take_in(spec) {
+                Ok(()) => self.done(id),
+                Err(refusal) => self.refuse_start_of(id, refusal),
+            };
+        }
         let (ppid, owners) = match spec.flags() & (flags::ATTACHED | flags::RUN) {
             0 => (1, [None, None]),
             flags::ATTACHED => (pid as u32, owners(pid)),

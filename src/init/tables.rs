@@ -292,6 +292,8 @@ pub(super) struct Tables {
     pub(super) definitions_wait: bool,
     /// The child that loads modules, syncs or calls reboot(2).
     pub(super) helper: Option<i32>,
+    /// The children that read definitions in files, by what they read; 0: none.
+    pub(super) definers: [i32; 2],
     pub(super) control: Option<OwnedFd>,
     /// Descriptors on their way from a request to the record that it makes.
     pub(super) streams: [Option<OwnedFd>; 3],
@@ -335,6 +337,7 @@ impl Tables {
             streams: [None, None, None],
             shell_cgroup: None,
             helper: None,
+            definers: [0; 2],
             definitions_wait: false,
             rooting: None,
             watchdog: None,

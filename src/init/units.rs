@@ -152,8 +152,8 @@ impl Init {
     pub(super) fn define(&mut self, spec: Spec<'_>) {
         let mut words = Words::new("Pouch: ");
         words.plain(spec.name().to_bytes());
-        let why = match self.unit_accept(spec, care_of(spec, false), 1, [None, None], None) {
-            Ok(()) => return words.add(" starting").log(Level::Info),
+        let why = match self.take_in(spec) {
+            Ok(()) => return,
             Err(Refusal::Exists) => ": already exists",
             Err(Refusal::SlotHeld { .. }) => ": its slot is held by another",
             Err(Refusal::TableFull) => ": cannot create more containers",
@@ -484,6 +484,7 @@ impl Init {
                 (_, State::Running { .. }) if record.life.lacks() & CHECKED == 0 => 2,
                 _ => 1,
             },
+            reading: spec.reading(),
         })
     }
 

@@ -9,7 +9,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::{Now, Stdio, fs};
 use crate::format::fault::Step;
-use crate::format::spec::{ARGS_MAX, ENV_MAX, Spec, Tag};
+use crate::format::spec::{ARGS_MAX, ENV_MAX, Spec, Tag, flags};
 use crate::format::text::{behind, cut};
 use crate::sys::{Errno, file, lend, process};
 
@@ -100,8 +100,9 @@ pub(super) fn become_it<'a>(
     for given in spec.all(Tag::Env) {
         let _ = env.push(given);
     }
+    let bare = spec.flags() & flags::BARE_ENV != 0;
     for default in [PATH, home, term, c"container=pouch"] {
-        if !env.iter().any(|given| key(given) == key(default)) {
+        if !bare && !env.iter().any(|given| key(given) == key(default)) {
             let _ = env.push(default);
         }
     }
@@ -121,7 +122,8 @@ pub(super) fn become_it<'a>(
     let mut rest = env
         .iter()
         .find_map(|e| behind(e.to_bytes(), b"PATH="))
-        .or(Some(b""));
+        // Where nothing says PATH the usual folders are searched, as by a shell.
+        .or(behind(PATH.to_bytes(), b"PATH="));
     let mut reason = Errno::NOENT;
     while let Some(path) = rest {
         let (folder, behind) = cut(path, b':');

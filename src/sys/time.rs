@@ -18,3 +18,12 @@ pub fn now_ms() -> u64 {
         .saturating_mul(1000)
         .saturating_add(nanoseconds as u64 / 1_000_000)
 }
+
+/// Sleeps so many milliseconds; a signal may end that early.
+pub fn pause_ms(ms: u64) {
+    let timeout = rustix::event::Timespec {
+        tv_sec: (ms / 1000) as i64,
+        tv_nsec: (ms % 1000 * 1_000_000) as _,
+    };
+    let _ = rustix::event::poll(&mut [], Some(&timeout));
+}

@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p pouch-qemu --test namespace [FILTER]`, as root, after `./scripts/build`.
 
+mod definitions;
 mod faults;
 mod fleet;
 mod joining;
@@ -49,6 +50,10 @@ fn main() -> ExitCode {
         fleet::the_end_comes_in_the_reverse_order,
         fleet::health_is_asked_inside_and_decides_by_the_policy,
         fleet::events_are_told_to_programs_too,
+        definitions::a_file_defines_a_container_and_options_hold_over_it,
+        definitions::check_judges_without_starting,
+        definitions::a_file_of_the_kernel_line_is_read_when_it_is_there,
+        definitions::folders_of_containers_are_read_when_one_asks,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
         faults::a_full_run_folder_costs_a_file_and_no_more,

@@ -20,7 +20,8 @@ fn walk(text: &[u8]) -> Result<String, String> {
             Some(values)
         }
         Err(reason) => {
-            reader.wrong(reason);
+            reader.here();
+            reader.bad(reason);
             None
         }
     };

@@ -1,0 +1,163 @@
+//! Containers defined by files: container.json, config=, /etc/pouch/containers, check
+
+use crate::Fresh;
+use pouch_qemu::Result;
+use pouch_qemu::serial::Serial;
+
+/// Writes a file on the board; no quote of the shell's may stand in it.
+fn write(serial: &mut Serial, path: &str, text: &str) -> Result<()> {
+    assert!(!text.contains('\''), "{text}");
+    serial.run(&format!("mkdir -p $(dirname {path})"))?;
+    // A piece at a time: a terminal's line has an end.
+    serial.run(&format!(": >{path}"))?;
+    for line in text.lines() {
+        serial.run(&format!("echo '{line}' >>{path}"))?;
+    }
+    Ok(())
+}
+
+/// A root of its own: a shell and what it needs.
+fn root(serial: &mut Serial, path: &str) -> Result<()> {
+    serial.run(&format!(
+        "mkdir -p {path}; cp -a /bin {path}; for d in etc proc sys dev tmp; do mkdir -p {path}/$d; done"
+    ))?;
+    Ok(())
+}
+
+pub fn a_file_defines_a_container_and_options_hold_over_it(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    root(serial, "/srv/web")?;
+    write(
+        serial,
+        "/srv/web/container.json",
+        "{\"hostname\": \"koye\", \"environment\": [\"A=$HOME\", \"PATH=/bin\", \"odd\"],\n\
+         \"namespaces\": [\"NEWNS\",\"NEWUTS\",\"NEWPID\",\"NEWIPC\",\"NEWNET\"], \"Colour\": 1,\n\
+         \"capabilities\": [\"SYS_ADMIN\"], \"command\": [\"sh\", \"-c\", \"env >/e; hostname >/h; sleep 1000\"]}",
+    )?;
+    assert_eq!(
+        serial.run("cd /srv; pouch start web --config web/container.json --tty none")?,
+        "Pouch: web starting\nPouch: web/container.json:2:62: \"Colour\": unknown key, left out"
+    );
+    serial.run("until [ -s /srv/web/h ]; do :; done")?;
+    assert_eq!(serial.run("cat web/h; grep -v SHLVL web/e | grep -v PWD")?, "koye\nA=$HOME\nPATH=/bin");
+    let info = serial.run("pouch info web")?;
+    assert!(info.contains("IMAGE: /srv/web\n") && info.contains("CAPABILITIES: taken-away"), "{info}");
+    // All but what was taken away.
+    assert_eq!(
+        serial.run("grep CapBnd /proc/$(sed -n 's/^PID: //p' /run/pouch/cont_web)/status")?,
+        "CapBnd:\t000001ffffdfffff"
+    );
+    assert_eq!(serial.run("pouch destroy web")?, "Pouch: web destroyed");
+    assert_eq!(
+        serial.run("pouch start web --config=/srv/web/container.json --hostname other -- sh -c 'hostname >/h2; sleep 1000' 2>&1 | tail -1")?,
+        "Pouch: web starting"
+    );
+    assert_eq!(
+        serial.run("until [ -s /srv/web/h2 ]; do :; done; cat /srv/web/h2; pouch destroy web")?,
+        "other\nPouch: web destroyed"
+    );
+    for (text, words) in [
+        ("{\"hostname\": \"x\"", "/f:1:17: the file ends here, and something is missing"),
+        (
+            "{\"namespaces\": [\"NEWPID\"]}",
+            "/f:1:16: a root or mounts of its own want NEWNS among the namespaces, else the board",
+        ),
+        (
+            "{\"hostname\":\"x\",\"namespaces\":[\"NEWNS\"]}",
+            "/f:1:13: \"x\": a hostname wants NEWUTS among the namespaces, else the board",
+        ),
+        ("{\"capabilities_keep\":[\"FLY\"]}", "/f:1:23: \"FLY\": unknown capability"),
+        (
+            "{\"capabilities\":[\"KILL\"],\"namespaces\":{\"NEWNS\":true},\"network\":{}}",
+            "/f:1:17: kept or taken away? The file mixes two ages",
+        ),
+    ] {
+        write(serial, "/f", text)?;
+        for command in ["pouch start x --config /f", "pouch check /f"] {
+            let (said, status) = serial.run_status(command)?;
+            assert!(said.starts_with(&format!("Pouch: {words}")) && !said.contains('\n'), "{said}");
+            assert_eq!(status, 1, "{text}");
+        }
+    }
+    let (said, status) = serial.run_status("pouch start x --config /nothing")?;
+    assert_eq!((said.as_str(), status), ("Pouch: unable to read /nothing: No such file or directory", 1));
+    assert_eq!(serial.run("pouch list")?, "Pouch containers:");
+    assert_eq!(serial.run_status("pouch start x --config")?, ("Pouch: --config: value missing".into(), 2));
+    Ok(())
+}
+
+pub fn check_judges_without_starting(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    write(
+        serial,
+        "/srv/c/container.json",
+        "{\"rootfs\": \"root\", \"command\": [\"/bin/sh\"], \"restart\": \"always\"}",
+    )?;
+    let (said, status) = serial.run_status("cd /srv/c; pouch check")?;
+    assert_eq!((said.as_str(), status), ("container\n  command: /bin/sh\n  restart: always\n  root: /srv/c/root", 0));
+    let word = "pouch.container=web,rootfs=/srv/web,tty=tty1,command='/bin/httpd -f -p 80',memory.max=16M";
+    for quoted in [format!("\"{word}\""), format!("'\"{}\"'", word.replace('\'', "'\\''"))] {
+        let (said, status) = serial.run_status(&format!("pouch check -- {quoted} quiet console=ttyS0"))?;
+        assert_eq!(status, 0, "{said}");
+        assert!(said.starts_with("web\n  root: /srv/web\n  tty: tty1\n  command: /bin/httpd\n"), "{said}");
+    }
+    let (said, status) =
+        serial.run_status("pouch check -- pouch.container=web,config=/srv/c/container.json,restart=no")?;
+    assert!(said.starts_with("web\n") && said.contains("restart: no"), "{said}");
+    assert_eq!(status, 0);
+    let (said, status) =
+        serial.run_status("pouch check -- pouch.rescue pouch.fly pouch.container=a,tty=tty9 pouch.container=b")?;
+    assert_eq!(status, 1);
+    for line in
+        ["Pouch: pouch.fly: unknown word", "Pouch: tty=tty9: must be tty0 to tty3, auto or none", "b", "pouch.rescue"]
+    {
+        assert!(said.lines().any(|l| l == line), "{line} in {said}");
+    }
+    assert_eq!(serial.run_status("pouch check a b")?.1, 1);
+    assert_eq!(serial.run("pouch list")?, "Pouch containers:");
+    Ok(())
+}
+
+pub fn a_file_of_the_kernel_line_is_read_when_it_is_there(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start(
+        "pouch.container=late,config=/srv/late.json,tty=none,rootfs=/ pouch.container=other,tty=none,command='sleep')",
+    )?;
+    let serial =
+        namespace.serial().expect("Pouch: unable to read /srv/late.json: No such file or directory")?.reach_prompt()?;
+    write(serial, "/srv/new.json", "{\"command\": [\"sleep\", \"1234\"], \"restart\": \"always\"}")?;
+    serial.run("mv /srv/new.json /srv/late.json; until grep -qs started /run/pouch/cont_late; do :; done")?;
+    // Defined, not started by a command: it is kept when it fails, and started again by its policy.
+    serial.run("pouch kill late; until grep -qs 'RESTARTS: 1' /run/pouch/cont_late; do :; done")?;
+    assert_eq!(serial.run("pouch destroy late")?, "Pouch: late destroyed");
+    Ok(())
+}
+
+pub fn folders_of_containers_are_read_when_one_asks(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    write(
+        serial,
+        "/etc/pouch/containers/one/container.json",
+        "{\"rootfs\": \"/\", \"tty\": false, \"command\": [\"sleep\", \"1000\"]}",
+    )?;
+    write(
+        serial,
+        "/srv/two/container.json",
+        "{\"rootfs\": \"/\", \"tty\": false, \"command\": [\"sleep\", \"1000\"]}",
+    )?;
+    write(serial, "/etc/pouch/containers/bad/container.json", "{\"rootfs\": 5}")?;
+    serial.run("ln -s /srv/two /etc/pouch/containers/two; mkdir /etc/pouch/containers/empty")?;
+    serial.type_line("/init q")?.expect("Pouch: /etc/pouch/containers/bad/container.json:1:12: 5: must be a string")?;
+    serial.run("until grep -qs started /run/pouch/cont_one && grep -qs started /run/pouch/cont_two; do :; done")?;
+    let pid = serial.run("sed -n 's/^PID: //p' /run/pouch/cont_one")?;
+    serial.run("rm -r /etc/pouch/containers/bad; mkdir /etc/pouch/containers/three; cp /srv/two/container.json /etc/pouch/containers/three; kill -HUP 1")?;
+    serial.run("until grep -qs started /run/pouch/cont_three; do :; done")?;
+    assert_eq!(serial.run("sed -n 's/^PID: //p' /run/pouch/cont_one")?, pid);
+    assert_eq!(
+        serial.run("for c in one two three; do pouch destroy $c; done; pouch list")?.lines().last(),
+        Some("Pouch containers:")
+    );
+    Ok(())
+}
