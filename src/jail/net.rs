@@ -184,6 +184,10 @@ pub(super) fn outside<'a>(plan: &Plan<'a>, link: &Link<'a>, now: &Now<'a>) -> Ho
         if let Some(address) = link.address {
             rules::lay(plan, link, address, now);
         }
+    } else if plan.spec.published().next().is_some() {
+        // Nothing would come back from it.
+        now.at(Step::Publish, c"ports without a gateway");
+        now.end(Errno::NETUNREACH);
     }
     Host {
         socket,

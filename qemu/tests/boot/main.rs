@@ -62,6 +62,7 @@ fn boots() -> Vec<Boot> {
                 limits::a_refused_fork_and_a_throttle_are_seen,
                 limits::the_files_of_a_live_cgroup_are_read_and_set,
                 containers::a_line_on_one_that_waits_returns_when_it_is_destroyed,
+                network::a_kernel_without_a_module_refuses_by_name,
                 host::ten_thousand_orphans_leave_no_zombie,
                 host::a_fault_in_pid_1_costs_nothing,
                 host::an_idle_pid_1_is_not_woken,

@@ -52,3 +52,26 @@ pub fn twenty_quick_restarts_leave_one_interface(board: &mut BoardBed) -> Result
     assert_eq!(serial.run("ls /sys/class/net | grep -c veth")?, "2");
     Ok(())
 }
+
+pub fn a_kernel_without_a_module_refuses_by_name(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    let start = "pouch start c1 --net 10.7.0.2/24 --gateway 10.7.0.1 --publish 80:80 --tty none -- /bin/probe hold";
+    serial.run("mv /lib/modules /lib/hidden")?;
+    assert_eq!(
+        serial.run_status(start)?,
+        ("Pouch: c1: unable to create bridge pouch0: Operation not supported".into(), 1)
+    );
+    serial.run("mv /lib/hidden /lib/modules; mv /lib/modules/*/kernel/net/netfilter /lib/hidden")?;
+    let (words, status) = serial.run_status(start)?;
+    assert!(words.starts_with("Pouch: c1: unable to publish ports of c1: ") && status == 1, "{words}");
+    assert_eq!(serial.run("ls /sys/class/net | grep -c veth")?, "0");
+    // Without ports it is a bridge that does not masquerade.
+    assert_eq!(
+        serial.run("pouch start c1 --net 10.7.0.2/24 --gateway 10.7.0.1 --tty none -- /bin/probe hold")?,
+        "Pouch: c1 starting"
+    );
+    serial.run("pouch destroy c1; mv /lib/hidden $(echo /lib/modules/*/kernel/net)/netfilter")?;
+    assert_eq!(serial.run_within(deadline::HEAVY, start)?, "Pouch: c1 starting");
+    assert_eq!(serial.run("pouch destroy c1")?, "Pouch: c1 destroyed");
+    Ok(())
+}

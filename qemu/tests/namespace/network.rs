@@ -135,6 +135,10 @@ pub fn a_link_has_what_was_asked_for(fresh: &mut Fresh) -> Result<()> {
     let words = "Pouch: c5: unable to make a link to lan0 without an address: Cannot assign requested address";
     assert_eq!(serial.run_status("pouch start c5 --bridge lan0 --publish 80:80")?, (words.to_owned(), 1));
     assert_eq!(
+        serial.run_status("pouch start c5 --net 10.8.0.3/24 --publish 80:80")?,
+        ("Pouch: c5: unable to publish ports without a gateway: Network is unreachable".into(), 1)
+    );
+    assert_eq!(
         serial.run_status("pouch start c5 --net 10.9.0.9/24 --bridge lo")?,
         ("Pouch: c5: unable to make a link to lo: Operation not supported".into(), 1)
     );
