@@ -49,6 +49,8 @@ impl Exchange<'_> {
         // Its modes go back to what they were when this is dropped.
         let mut held = None;
         let mut lines = Lines::default();
+        let terminal = rustix::termios::isatty(crate::sys::stdio::stdout());
+        let mut before = 0;
         loop {
             if let Some(held) = &held
                 && let Some(signal) = line::attend(held, &self.socket)
@@ -65,6 +67,8 @@ impl Exchange<'_> {
                 Reply::Bytes(bytes) => {
                     match self.json {
                         true => lines.take(out, bytes),
+                        // What a container printed is not to work on whose terminal shows it.
+                        false if terminal => out.tamed(bytes, &mut before),
                         false => out.raw(bytes),
                     }
                     out.flush();

@@ -73,7 +73,8 @@ OPTIONS (also as --key=value):
   --mount SRC:DST[:ro,...]  --tmpfs DST  --read-only
   --memory.max 64M  --cpu.max 50%  --pids.max N  or any cgroup v2 file
   --cap-add, --cap-drop NAME[,NAME]|ALL  --privileged
-  --no-new-privs=no  --seccomp off
+  --no-new-privs=no  --seccomp off  --device PATH[:rwm]
+  --userns              its root is nobody on the host
   --restart no|on-failure[:N]|always  --stop-timeout S
   --after NAME[,NAME]   starts when those are ready
   --ready fd:N          ready when it writes a newline there

@@ -63,6 +63,22 @@ impl Out {
         }
     }
 
+    /// Adds bytes of a container's for a person's terminal: letters and ends of lines as they
+    /// are, anything that the terminal would obey as `?`. `before` is the byte before them.
+    pub fn tamed(&mut self, bytes: &[u8], before: &mut u8) {
+        for byte in bytes {
+            let shown = match (*before, *byte) {
+                (_, b'\n' | b'\r' | b'\t') => *byte,
+                (_, 0..0x20 | 0x7f) | (0..0x80, 0x80..0xa0) => b'?',
+                // U+0080 to U+009F are controls too; this makes a blank of them.
+                (0xc2, 0x80..0xa0) => 0xa0,
+                _ => *byte,
+            };
+            *before = *byte;
+            self.raw(&[shown]);
+        }
+    }
+
     /// Writes what has gathered. False once somebody who still wanted it did not get it.
     pub fn flush(&mut self) -> bool {
         let mut rest: &[u8] = &self.buffer;

@@ -8,10 +8,14 @@ use super::tables::{Kept, UnitId};
 use super::words::Words;
 use super::{Init, cgroup, files, shells};
 use crate::format::fault::{Fault, OBJECT_MAX, Step};
-use crate::format::spec::{Spec, TTY_AUTO, TTY_NONE, Tag};
+use crate::format::spec::{Spec, TTY_AUTO, TTY_NONE, Tag, flags};
 use crate::jail::{self, Link, Plan, Report, Stdio};
 use crate::policy::unit::{Event, State};
 use crate::sys::{Errno, file, lend, socket};
+
+/// The most processes of a container for which nothing else was said: a fork bomb is its own
+/// affair, also where the whole board can have no more than two thousand (256 MiB).
+const PIDS: &[u8] = b"1024";
 
 impl Init {
     /// Makes its process, or notes why that cannot be.
@@ -101,6 +105,12 @@ impl Init {
         let Some(spec) = super::units::spec_in(self.specs, self.t, id) else {
             return Ok(());
         };
+        if let Some(folder) = self.t.unit(id).and_then(|u| u.cgroup.as_ref())
+            && spec.flags() & flags::PRIVILEGED == 0
+        {
+            // A kernel that does not count processes has none of this file.
+            let _ = cgroup::write(folder, c"pids.max", PIDS);
+        }
         for (file, value) in spec.cgroup() {
             let Some(record) = self.t.unit_mut(id) else {
                 continue;

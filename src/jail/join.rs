@@ -73,6 +73,7 @@ pub fn join(joining: &Joining<'_>) -> Result<(i32, OwnedFd), Errno> {
 fn child<'a>(joining: &Joining<'a>, kinds: u32, now: &Now<'a>) -> ! {
     let spec = joining.spec;
     program::session(now);
+    program::first_to_go();
     now.at(Step::Join, spec.name());
     if kinds != 0 {
         now.ok(process::join(joining.init, kinds));

@@ -257,6 +257,7 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     rustix::process::umask(rustix::fs::Mode::empty());
     // A session before the terminal is opened, so that nobody else's becomes ours.
     program::session(now);
+    program::first_to_go();
 
     // The files of modules and of the kernel's settings are the host's: before the root goes.
     let link = plan.link.as_ref();

@@ -24,6 +24,14 @@ pub(super) fn session(now: &Now<'_>) {
     now.ok(rustix::process::setsid());
 }
 
+/// Where memory runs out, a container's processes go before the host's; it cannot take that back
+/// without SYS_RESOURCE. Done while /proc is the host's.
+pub(super) fn first_to_go() {
+    if let Ok(file) = file::open_at(None, c"/proc/self/oom_score_adj", OFlags::WRONLY) {
+        let _ = file::write(&file, b"500");
+    }
+}
+
 /// The session's terminal, and its three streams.
 #[inline(never)]
 pub(super) fn terminal(slave: BorrowedFd<'_>, name: &'static CStr, now: &Now<'_>) {

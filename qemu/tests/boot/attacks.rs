@@ -162,3 +162,124 @@ pub fn files_of_a_mapped_root_show_their_owners(board: &mut BoardBed) -> Result<
     serial.run("umount /mnt/u; losetup -d /dev/loop0; rmdir /mnt/u; rm /tmp/disk")?;
     Ok(())
 }
+
+/// A folder with busybox and the probe, for roots that are not what they seem.
+fn folder(serial: &mut Serial, path: &str) -> Result<()> {
+    serial.run(&format!("mkdir -p {path} && cp -r /bin {path}"))?;
+    Ok(())
+}
+
+pub fn pouchs_own_binary_cannot_be_overwritten(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    let sum = "cat /init /bin/pouch /proc/1/exe | md5sum";
+    let before = serial.run(sum)?;
+    folder(serial, "/srv/evil")?;
+    // CVE-2019-5736: the command is whatever executes it. What runs then is pouch, and its file is opened to be
+    // written as soon as nobody runs it any more.
+    serial.run("printf '#!/proc/self/exe\\n' >/srv/evil/bin/entry; ln -s /proc/self/exe /srv/evil/bin/link")?;
+    serial.run("chmod +x /srv/evil/bin/entry; printf '#!/bin/sh\\nexec 3<>/proc/1/exe && echo open\\nfor i in 0 1 2 3 4 5 6 7 8 9; do echo evil >/proc/1/fd/$i; echo evil >/proc/$PPID/exe; done; sleep 1\\n' >/srv/evil/bin/over; chmod +x /srv/evil/bin/over")?;
+    for command in ["/bin/entry", "/bin/link", "/proc/self/exe", "/proc/self/fd/3", "/proc/self/fd/7"] {
+        serial.run(&format!("pouch start evil /srv/evil -- {command}; pouch destroy evil"))?;
+    }
+    serial.run("pouch start evil /srv/evil -- /bin/sh -c 'while :; do for p in /proc/[0-9]*; do { echo evil >$p/exe; } 2>/dev/null && echo WROTE; done; done'")?;
+    for command in ["/bin/entry", "/bin/link list", "/proc/self/exe", "/bin/over"] {
+        serial.run(&format!("pouch exec evil {command}"))?;
+    }
+    let said = serial.run("pouch logs evil | grep -c WROTE; pouch destroy evil")?;
+    assert!(said.contains("0\n") && said.contains("Pouch: evil destroyed"), "{said}");
+    assert_eq!(serial.run(sum)?, before);
+    assert_eq!(serial.run("pouch list")?, "Pouch containers:");
+    Ok(())
+}
+
+pub fn no_descriptor_and_no_folder_leads_out(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    // CVE-2024-21626: every descriptor that the launch may hold, as the working directory.
+    let tries = "for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do \
+        for w in /proc/self/fd/$i /proc/self/fd/$i/..; do pouch start out --cwd $w -- /bin/sh -c 'pwd; ls; cat /proc/self/cwd/cgroup.procs' 2>/dev/null && sleep 0 && pouch logs out; \
+        pouch destroy out >/dev/null 2>&1; done; done; echo end";
+    let said = serial.run(tries)?;
+    assert!(!said.contains("pids.max") && !said.contains("unreachable") && !said.contains("starting"), "{said}");
+    // Roots whose folders are links to the host's, or that become so (CVE-2021-30465, CVE-2025-31133).
+    for name in ["proc", "sys", "dev", "dev/pts", "dev/console"] {
+        folder(serial, "/srv/links")?;
+        serial.run(&format!(
+            "cd /srv/links; mkdir -p $(dirname {name}); ln -s /tmp/outside {name}; mkdir -p /tmp/outside; cd"
+        ))?;
+        let (words, status) = serial.run_status("pouch start links /srv/links -- /bin/true")?;
+        // /dev is a mount of its own, so what an image has below it is covered and harms nobody.
+        assert_eq!(status, i32::from(!name.contains('/')), "{name}: {words}");
+        assert_eq!(serial.run("ls -A /tmp/outside; pouch destroy links >/dev/null 2>&1; rm -r /srv/links")?, "");
+    }
+    Ok(())
+}
+
+pub fn what_comes_in_by_the_socket_cannot_hurt(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    serial.run(
+        "pouch start victim --tty none -- /bin/probe hold; pouch start forger --tty none -- /bin/probe forge victim",
+    )?;
+    serial.run("until pouch logs forger | grep -q forged; do :; done")?;
+    let said = serial.run("pouch logs forger")?;
+    // It may leave (3); about others it is told nothing.
+    assert!(said.contains("answered 3") && said.contains("refused 255"), "{said}");
+    assert!(serial.run("pouch list")?.contains("victim : started"));
+    assert_eq!(
+        serial.run("pouch destroy forger; pouch destroy victim")?,
+        "Pouch: forger destroyed\nPouch: victim destroyed"
+    );
+    Ok(())
+}
+
+pub fn bombs_and_floods_stay_inside(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    // Processes: as many as it may have, and the host has others.
+    for (options, refused) in [("", true), ("--pids.max 1300", false)] {
+        let command = "/bin/sh -c '/bin/probe orphans 1100 1100; exec /bin/probe hold'";
+        serial.run(&format!("pouch start many {options} --tty none -- {command}"))?;
+        serial.run("until pouch logs many | grep -q holding; do :; done")?;
+        let events = serial.run("cat /sys/fs/cgroup/pouch/many/pids.events; pouch destroy many >/dev/null")?;
+        assert_eq!(events.trim() != "max 0", refused, "{options}: {events}");
+    }
+    serial.run("pouch start bomb -- /bin/probe bomb")?;
+    serial.run("until grep -q 'max [1-9]' /sys/fs/cgroup/pouch/bomb/pids.events; do :; done")?;
+    assert_eq!(serial.run("ls / >/dev/null && echo lives; pouch destroy bomb")?, "lives\nPouch: bomb destroyed");
+    // Memory: it is the container that goes, not the shell.
+    serial.run("pouch start eater --tty none -- /bin/probe eat")?;
+    serial.run("while ! grep -q 'STATE: ended' /run/pouch/cont_eater; do :; done")?;
+    assert!(serial.run("grep EXIT /run/pouch/cont_eater")?.contains("signal 9"));
+    assert_eq!(serial.run("pouch destroy eater")?, "Pouch: eater destroyed");
+    // Terminals, descriptors, inodes: the host and another container still have theirs.
+    for kind in ["ptys", "descriptors", "files /dev/shm", "files /dev"] {
+        serial.run(&format!("pouch start flood --tty none -- /bin/probe flood {kind}"))?;
+        serial.run("until pouch logs flood | grep -q took; do :; done")?;
+        let words =
+            serial.run("pouch start other -- /bin/true && pouch destroy other; ls / >/dev/null && echo lives")?;
+        assert!(words.contains("Pouch: other starting") && words.ends_with("lives"), "{kind}: {words}");
+        let took: usize = serial.run("pouch logs flood | sed -n 's/took //p'")?.trim().parse().unwrap_or(usize::MAX);
+        assert!(took < 20_000, "{kind}: {took}");
+        serial.run("pouch destroy flood")?;
+    }
+    Ok(())
+}
+
+pub fn what_a_container_prints_does_not_work_on_the_terminal_that_shows_it(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    serial.run("D=/tmp/$(printf 'x\\033[31m\\302\\233y'); mkdir \"$D\" && cp -r /bin \"$D\"")?;
+    serial.run(
+        "pouch start esc \"$D\" --tty none -- /bin/sh -c 'printf \"a\\033]0;evil\\007b\\302\\2332Jc\\n\"; sleep 100'",
+    )?;
+    serial.run("until pouch logs esc | grep -q a; do :; done")?;
+    let count = |serial: &mut Serial, command: &str| serial.run(&format!("{command} | tr -dc '\\033\\007' | wc -c"));
+    for command in
+        ["pouch list", "pouch info esc", "cat /run/pouch/cont_esc", "pouch info esc --json", "dmesg | tail -20"]
+    {
+        assert_eq!(count(serial, command)?.trim(), "0", "{command}");
+    }
+    // Raw where it goes into a file; a person's terminal gets letters.
+    assert_eq!(count(serial, "pouch logs esc")?.trim(), "2");
+    let said = serial.run("pouch logs esc")?;
+    assert!(said.contains("a?]0;evil?b") && !said.contains('\u{9b}'), "{said:?}");
+    serial.run("pouch destroy esc; rm -r \"$D\"")?;
+    Ok(())
+}

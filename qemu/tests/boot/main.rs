@@ -82,6 +82,11 @@ fn boots() -> Vec<Boot> {
                 attacks::devices_are_given_by_name_or_refused_by_name,
                 attacks::root_of_a_user_namespace_is_nobody_on_the_host,
                 attacks::files_of_a_mapped_root_show_their_owners,
+                attacks::pouchs_own_binary_cannot_be_overwritten,
+                attacks::no_descriptor_and_no_folder_leads_out,
+                attacks::what_comes_in_by_the_socket_cannot_hurt,
+                attacks::bombs_and_floods_stay_inside,
+                attacks::what_a_container_prints_does_not_work_on_the_terminal_that_shows_it,
             ],
         },
         Boot {
