@@ -1,6 +1,6 @@
 //! Entry point and system call instruction, the same three for each processor
 //!
-//! `_start` hands the initial stack to `probe_main`; `syscall` takes up to five arguments.
+//! `_start` hands the initial stack to `probe_main`; `syscall` takes up to five arguments, the sixth is 0.
 
 use core::arch::{asm, global_asm};
 
@@ -20,7 +20,7 @@ pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
     let answer;
     // SAFETY: the caller answers for the arguments; rcx and r11 are what the instruction clobbers.
     unsafe {
-        asm!("syscall", inlateout("rax") number as usize => answer, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], lateout("rcx") _, lateout("r11") _, options(nostack))
+        asm!("syscall", inlateout("rax") number as usize => answer, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") 0, lateout("rcx") _, lateout("r11") _, options(nostack))
     };
     answer
 }
@@ -34,7 +34,7 @@ pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
     let answer;
     // SAFETY: the caller answers for the arguments; the kernel keeps every register but x0.
     unsafe {
-        asm!("svc 0", in("x8") number as usize, inlateout("x0") a[0] => answer, in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], options(nostack))
+        asm!("svc 0", in("x8") number as usize, inlateout("x0") a[0] => answer, in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") 0, options(nostack))
     };
     answer
 }
@@ -50,7 +50,7 @@ pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
     // is put aside by hand.
     unsafe {
         asm!("mov {keep}, r7", "mov r7, {number}", "svc 0", "mov r7, {keep}", keep = out(reg) _, number = in(reg) number,
-            inlateout("r0") a[0] => answer, in("r1") a[1], in("r2") a[2], in("r3") a[3], in("r4") a[4], options(nostack));
+            inlateout("r0") a[0] => answer, in("r1") a[1], in("r2") a[2], in("r3") a[3], in("r4") a[4], in("r5") 0, options(nostack));
     }
     answer
 }

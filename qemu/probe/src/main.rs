@@ -150,7 +150,7 @@ fn orphans(count: usize) -> bool {
 fn eat(mebibytes: usize) -> ! {
     const MIB: usize = 1 << 20;
     for count in 1..=mebibytes {
-        // PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS; the sixth argument is unused without a file.
+        // PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS; the sixth argument is 0 in every call.
         #[cfg(target_arch = "arm")]
         let number = nr::__NR_mmap2;
         #[cfg(not(target_arch = "arm"))]

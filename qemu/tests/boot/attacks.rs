@@ -247,7 +247,11 @@ pub fn bombs_and_floods_stay_inside(board: &mut BoardBed) -> Result<()> {
     // Memory: it is the container that goes, not the shell.
     serial.run("pouch start eater --tty none -- /bin/probe eat")?;
     serial.run("while ! grep -q 'STATE: ended' /run/pouch/cont_eater; do :; done")?;
-    assert!(serial.run("grep EXIT /run/pouch/cont_eater")?.contains("signal 9"));
+    let (end, last) = (
+        serial.run("grep EXIT /run/pouch/cont_eater")?,
+        serial.run("pouch logs eater | tail -n 1; dmesg | grep -i kill")?,
+    );
+    assert!(end.contains("signal 9"), "{end} {last}");
     assert_eq!(serial.run("pouch destroy eater")?, "Pouch: eater destroyed");
     // Terminals, descriptors, inodes: the host and another container still have theirs.
     for kind in ["ptys", "descriptors", "files /dev/shm", "files /dev"] {
