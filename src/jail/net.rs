@@ -180,6 +180,9 @@ pub(super) fn outside<'a>(plan: &Plan<'a>, link: &Link<'a>, now: &Now<'a>) -> Ho
         gateway = has.ok().map(|[_, _, _, _, a, b, c, d]| [a, b, c, d]);
     }
     if gateway.is_some() {
+        // What is published is reached by 127.0.0.1 too, and nobody else on a board brings that up.
+        now.at(Step::Loopback, c"lo");
+        now.ok(up(&socket, c"lo"));
         set(&[b"ip_forward"], now);
         if let Some(address) = link.address {
             rules::lay(plan, link, address, now);
