@@ -8,6 +8,7 @@ mod fleet;
 mod joining;
 mod life;
 mod network;
+mod remains;
 mod roots;
 mod running;
 
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
         joining::exec_ends_as_its_command_does,
         running::run_through_pipes_ends_as_its_command_does,
         running::run_on_a_terminal_shows_it_until_it_ends,
+        remains::a_start_that_fails_at_any_step_leaves_nothing,
+        remains::a_command_that_is_killed_in_the_middle_leaves_nothing,
+        remains::the_end_of_a_container_ends_what_was_run_inside,
         roots::an_image_is_shared_and_what_is_written_goes,
         roots::what_is_kept_is_found_again,
         roots::an_image_file_is_a_root_and_its_loop_device_goes,
