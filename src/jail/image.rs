@@ -69,7 +69,10 @@ pub(super) fn tree<'a>(
             now.at(Step::Image, image);
             now.ok(path_in(image, b"/root", &mut room))
         }
-        _ => from,
+        _ => {
+            now.at(Step::Root, from);
+            from
+        }
     };
     let place = now.ok(file::open_at(None, path, OFlags::PATH));
     now.at(Step::Root, from);

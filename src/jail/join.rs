@@ -58,6 +58,7 @@ pub fn join(joining: &Joining<'_>) -> Result<(i32, OwnedFd), Errno> {
     if pids != 0 {
         process::join(joining.init, pids)?;
     }
+    let starter = file::process(rustix::process::getpid().as_raw_nonzero().get())?;
     match process::fork(0, joining.cgroup)? {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
@@ -65,12 +66,12 @@ pub fn join(joining: &Joining<'_>) -> Result<(i32, OwnedFd), Errno> {
             let mut merged = SpecBuf::new();
             let now = Now::new(joining.report);
             let spec = image::configured(joining.spec, &mut merged, &now);
-            child(&Joining { spec, ..*joining }, kinds & !pids, &now)
+            child(&Joining { spec, ..*joining }, &starter, kinds & !pids, &now)
         }
     }
 }
 
-fn child<'a>(joining: &Joining<'a>, kinds: u32, now: &Now<'a>) -> ! {
+fn child<'a>(joining: &Joining<'a>, starter: &OwnedFd, kinds: u32, now: &Now<'a>) -> ! {
     let spec = joining.spec;
     program::session(now);
     program::first_to_go();
@@ -92,7 +93,15 @@ fn child<'a>(joining: &Joining<'a>, kinds: u32, now: &Now<'a>) -> ! {
         now.ok(rustix::process::ioctl_tiocsctty(lend(slave)));
         program::streams(&own, now);
     }
-    enter(spec, &user, joining.args, None, joining.term, now)
+    enter(
+        spec,
+        &user,
+        joining.args,
+        Some(starter),
+        None,
+        joining.term,
+        now,
+    )
 }
 
 /// A terminal of the container's own devpts. The path is the container's, so what is there is

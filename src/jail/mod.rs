@@ -297,7 +297,7 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
         users.enter(spec, namespaces, now);
     }
 
-    enter(spec, &user, &[], plan.ready, plan.term, now)
+    enter(spec, &user, &[], None, plan.ready, plan.term, now)
 }
 
 /// The end of the line, and of the way into a container that runs: rights, then execve.
@@ -305,6 +305,7 @@ fn enter<'a>(
     spec: Spec<'a>,
     user: &User,
     args: &[&'a CStr],
+    starter: Option<&OwnedFd>,
     ready: Option<BorrowedFd<'_>>,
     term: &'a CStr,
     now: &Now<'a>,
@@ -323,9 +324,9 @@ fn enter<'a>(
         }
     }
     rights::drop_all(spec, user, privileged, now);
-    if !args.is_empty() {
+    if let Some(starter) = starter {
         // A command that was brought in goes with whoever brought it. Not before: a change of the user takes it back.
-        process::end_with_parent();
+        process::end_with_parent(Some(lend(starter)));
     }
 
     // The last descriptors that lead out of here close themselves on execve (CVE-2024-21626).

@@ -43,7 +43,7 @@ pub(super) fn make<'a>(spec: Spec<'a>, first: u32, kinds: u32, now: &Now<'a>) ->
     let (pid, pidfd) = match now.ok(process::fork(others, None)) {
         process::Fork::Parent { pid, pidfd } => (pid, pidfd),
         process::Fork::Child => {
-            process::end_with_parent();
+            process::end_with_parent(None);
             loop {
                 let _ = rustix::event::poll(&mut [], None);
             }

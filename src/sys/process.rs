@@ -332,11 +332,15 @@ pub fn close_to_all() {
     let _ = unsafe { call(nr::__NR_prctl, [PR_SET_DUMPABLE]) };
 }
 
-/// prctl(2) PR_SET_PDEATHSIG: this process is killed when the one that made it ends.
-pub fn end_with_parent() {
+/// prctl(2) PR_SET_PDEATHSIG: this process is killed when the one that made it ends, and ends now
+/// if that has ended by its pidfd, where there is one. Its pid would not tell in a PID namespace of another.
+pub fn end_with_parent(parent: Option<BorrowedFd<'_>>) {
     const PR_SET_PDEATHSIG: usize = 1;
     // SAFETY: no pointer; it cannot fail for a signal that exists.
     let _ = unsafe { call(nr::__NR_prctl, [PR_SET_PDEATHSIG, 9]) };
+    if super::wait::ready(&[parent, None, None, None, None], 0, Some(0)) != 0 {
+        super::exit(137);
+    }
 }
 
 /// unshare(2) of namespaces: CLONE_NEW* bits.
