@@ -13,6 +13,7 @@ mod exec;
 mod help;
 mod images;
 mod line;
+mod nsinit;
 mod out;
 mod run;
 mod say;
@@ -95,6 +96,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
                 Verb::Cgroup => cgroup::command(words, out, err),
                 Verb::Check => config::check(words, out, err),
                 Verb::Define => config::define(words),
+                Verb::Nsinit => nsinit::command(words, err),
                 _ => stats::command(words, out, err),
             };
             return done.unwrap_or_else(|usage| say::usage(err, usage));
@@ -104,7 +106,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
             name,
             flags: flags::RUN,
             ..
-        } => return run::run(name, &mut spec, err),
+        } => return run::run(name, &mut spec, &|_| {}, err),
         Command::Start { .. } => {
             let spec = spec.as_bytes();
             (Request::Start { spec }, false)

@@ -23,8 +23,8 @@ const WINCH: u8 = 28;
 const KEPT: [u8; 3] = [13, 20, WINCH];
 
 /// Starts what the spec says, which has the RUN flag, and waits until nothing of it is left: its
-/// exit code.
-pub fn run(name: &[u8], spec: &mut SpecBuf, err: &mut Out) -> u8 {
+/// exit code. `started` gets its init's pid.
+pub fn run(name: &[u8], spec: &mut SpecBuf, started: &dyn Fn(u32), err: &mut Out) -> u8 {
     // What PID 1 gets, and the ends that stay here.
     let mut pipes: [Option<OwnedFd>; 3] = [None, None, None];
     let mut ends: [Option<OwnedFd>; 3] = [None, None, None];
@@ -89,7 +89,7 @@ pub fn run(name: &[u8], spec: &mut SpecBuf, err: &mut Out) -> u8 {
         terminal,
         held: false,
     };
-    let ended = sent.and_then(|()| run.wait(err));
+    let ended = sent.and_then(|()| run.wait(started, err));
     run.hold(false);
     match ended {
         Ok(status) => status,
@@ -120,7 +120,7 @@ impl Run<'_> {
     }
 
     #[inline(never)]
-    fn wait(&mut self, err: &mut Out) -> Result<u8, Lost> {
+    fn wait(&mut self, started: &dyn Fn(u32), err: &mut Out) -> Result<u8, Lost> {
         let mut room: Room = [0; MESSAGE_MAX];
         loop {
             let [input, output, error] = &self.ends;
@@ -154,6 +154,7 @@ impl Run<'_> {
                 }
                 Reply::Refused(why) => return Ok(say::not_run(err, why, self.name)),
                 Reply::Line { held } => self.hold(held),
+                Reply::Started { pid } => started(pid),
                 _ => {}
             }
         }

@@ -161,3 +161,66 @@ pub fn folders_of_containers_are_read_when_one_asks(fresh: &mut Fresh) -> Result
     );
     Ok(())
 }
+
+/// The sample of the libcontainer README, word for word, and the same without its network.
+const SAMPLE: &str = include_str!("../corpus/json/good-libcontainer.json");
+
+pub fn nsinit_starts_and_joins_what_its_folder_defines(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    root(serial, "/srv/koye")?;
+    let (before, _) = SAMPLE.split_once(",\n    \"network\"").unwrap_or((SAMPLE, ""));
+    write(serial, "/srv/koye/container.json", &format!("{before}\n}}"))?;
+    serial.run("cd /srv/koye")?;
+    // Through pipes: the command's own streams, and its exit status.
+    assert_eq!(serial.run("echo hostname | nsinit exec sh | cat")?, "koye");
+    for (command, status) in [("true", 0), ("sh -c 'exit 77'", 77), ("sh -c 'kill -9 $$'", 0), ("nothing", 127)] {
+        let (_, got) = serial.run_status(&format!("nsinit exec {command} </dev/null >/dev/null 2>&1"))?;
+        // PID 1 of a namespace does not feel its own KILL.
+        assert_eq!(got, status, "{command}");
+    }
+    let lines = serial.run("nsinit exec sh -c 'echo $$ $PATH; env | grep -c .; grep CapBnd /proc/1/status; ls -d /sys/class/net/*' </dev/null | cat")?;
+    assert!(lines.starts_with("1 PATH=$PATH:/bin:/usr/bin:/sbin:/usr/sbin\n"), "{lines}");
+    assert!(lines.ends_with("/sys/class/net/lo"), "{lines}");
+    assert_eq!(serial.run("ls -a /srv/koye | grep nspid; pouch list")?, "Pouch containers:");
+    // In the background: its file, and the second that joins.
+    serial.run("nsinit exec sh -c 'touch /up; sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 & until [ -e up ] && [ -e .nspid ]; do :; done")?;
+    assert_eq!(
+        serial.run(
+            "od -c .nspid | grep -c '\\\\n'; [ $(cat .nspid) = $(sed -n 's/^PID: //p' /run/pouch/cont_koye) ]; echo $?"
+        )?,
+        "0\n0"
+    );
+    assert_eq!(serial.run("nsinit exec sh -c 'cat /proc/1/comm; hostname' </dev/null | cat")?, "sleep\nkoye");
+    // A forged one, one that ends in a newline, one that is a link: who joins asks PID 1.
+    for forged in
+        ["echo 1 >.nspid", "echo -n 1 >.nspid", "ln -sf /etc/passwd .nspid", "rm .nspid", "rm -f .nspid; mkdir .nspid"]
+    {
+        serial.run(forged)?;
+        assert_eq!(serial.run("nsinit exec cat /proc/1/comm </dev/null | cat")?, "sleep", "{forged}");
+        serial.run("rm -rf .nspid; sum=$(md5sum </etc/passwd)")?;
+    }
+    // The first process dies, and with it all others in it.
+    serial.run("pid=$(sed -n 's/^PID: //p' /run/pouch/cont_koye); pouch kill koye; while [ -e /run/pouch/cont_koye ]; do :; done")?;
+    assert_eq!(
+        serial.run(
+            "[ -e /proc/$pid ]; echo $?; ls -a | grep nspid; ls -d /sys/fs/cgroup/pouch/koye 2>/dev/null; pouch list"
+        )?,
+        "1\nPouch containers:"
+    );
+    // A stale one, and a link that the container left for the next start, lead nowhere.
+    for stale in ["echo -n 99999 >.nspid", "ln -sf /srv/victim .nspid; ln -sf /srv/victim .nspid.new"] {
+        serial.run(&format!("echo kept >/srv/victim; {stale}"))?;
+        assert_eq!(
+            serial
+                .run("nsinit exec sh -c 'sleep 0.2; cat /.nspid | tr 0-9 n; echo' </dev/null | cat")?
+                .replace('n', ""),
+            "",
+            "{stale}"
+        );
+        assert_eq!(serial.run("cat /srv/victim; ls -a | grep nspid")?, "kept");
+    }
+    let (said, status) = serial.run_status("cd /; nsinit exec true")?;
+    assert_eq!((said.as_str(), status), ("Pouch: unable to read container.json: No such file or directory", 125));
+    Ok(())
+}

@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         definitions::check_judges_without_starting,
         definitions::a_file_of_the_kernel_line_is_read_when_it_is_there,
         definitions::folders_of_containers_are_read_when_one_asks,
+        definitions::nsinit_starts_and_joins_what_its_folder_defines,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
         faults::a_full_run_folder_costs_a_file_and_no_more,
