@@ -15,6 +15,7 @@
 //! - [`image`], [`manifest`], [`modules`], [`cpio`] from board and manifest to `initramfs.cpio.gz`
 //! - [`squeeze`] the binary as it lies on flash: packed, with what unpacks it
 //! - [`card`] what goes on a card: partition table, FAT, loader's files
+//! - [`check`] `cargo host check`: a container's definition, judged by the board's parser
 //! - [`board`] one board's description
 //! - [`deadline`], [`error`] what the rest reports with
 #![allow(
@@ -27,6 +28,7 @@ pub mod bed;
 pub mod bench;
 pub mod board;
 pub mod card;
+pub mod check;
 pub mod console;
 pub mod cpio;
 pub mod deadline;

@@ -12,7 +12,8 @@ const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FI
        pouch-qemu boot BOARD [--append WORDS] [--kvm] [-- QEMU-ARGUMENT...]
        pouch-qemu card BOARD --kernel-tree DIR [--firmware DIR] [--boot-script FILE]
        pouch-qemu squeeze BINARY PAYLOAD
-       pouch-qemu bench BOARD [--boots N] [--markdown]";
+       pouch-qemu bench BOARD [--boots N] [--markdown]
+       pouch-qemu check [FILE | -- KERNEL-WORDS]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +37,11 @@ fn run(arguments: &[String]) -> Result<i32> {
     {
         eprintln!("pouch: {}", pouch_qemu::squeeze::squeeze(binary.as_ref(), payload.as_ref())?);
         return Ok(0);
+    }
+    if let [command, words @ ..] = arguments
+        && command == "check"
+    {
+        return pouch_qemu::check::run(words);
     }
     let [command, board, rest @ ..] = arguments else { return Err(Error::new(USAGE)) };
     let root = project_root()?;

@@ -3,7 +3,7 @@
 use super::spec::{Record, Spec, TTY_AUTO, TTY_NONE, Tag, namespaces};
 use super::text::{Plain, Sink, cut, decimal, nth, put};
 use super::wire::Reader;
-use super::{capability, container};
+use super::{capability, container, inet};
 
 /// What each record is called, by its number from 1.
 const LABELS: &str = "name root image tty command environment hostname user cwd flags namespaces \
@@ -69,7 +69,19 @@ fn value(record: Record<'_>, sink: &mut Sink<'_>) {
             " ",
         ),
         Tag::User => ("", 4, ":"),
-        Tag::Address | Tag::Gateway => ("", 1, "."),
+        Tag::Address => {
+            let [a, b, c, d] = [r.u8(), r.u8(), r.u8(), r.u8()];
+            sink.take(b" ");
+            let address = [a, b, c, d];
+            return inet::show(
+                sink,
+                inet::Cidr {
+                    address,
+                    bits: r.u8(),
+                },
+            );
+        }
+        Tag::Gateway => ("", 1, "."),
         Tag::Publish => ("", 2, ":"),
         Tag::StopTimeout | Tag::Mtu | Tag::Ready | Tag::HealthTimes => ("", 4, " "),
         _ => {
