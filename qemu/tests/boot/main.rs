@@ -7,6 +7,7 @@ mod attacks;
 mod containers;
 mod flow;
 mod host;
+mod joining;
 mod limits;
 mod network;
 mod prompt;
@@ -61,6 +62,8 @@ fn boots() -> Vec<Boot> {
                 limits::a_shell_that_eats_its_memory_is_killed_and_said_so,
                 limits::a_refused_fork_and_a_throttle_are_seen,
                 limits::the_files_of_a_live_cgroup_are_read_and_set,
+                joining::exec_and_run_work_on_the_console,
+                joining::one_container_touches_nothing_of_another,
                 containers::a_line_on_one_that_waits_returns_when_it_is_destroyed,
                 network::a_kernel_without_a_module_refuses_by_name,
                 host::ten_thousand_orphans_leave_no_zombie,
