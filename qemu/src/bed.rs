@@ -205,6 +205,8 @@ pub struct NamespaceOptions {
     pub words: String,
     /// A command put before the whole: strace with its injections.
     pub wrapper: Vec<String>,
+    /// A folder of this machine that is found at /srv/in.
+    pub files: Option<PathBuf>,
 }
 
 impl Namespace {
@@ -223,6 +225,9 @@ impl Namespace {
         let (program, arguments) = words.split_first().ok_or_else(|| Error::new("no program"))?;
         let mut command = Command::new(program);
         command.args(arguments).arg(tool).arg("bed").arg(image).arg(&name).arg(&options.words);
+        if let Some(files) = &options.files {
+            command.env(crate::inside::FILES, files);
+        }
         command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
         let cgroup = Cgroup::make()?;
         let door = match &cgroup {

@@ -15,6 +15,9 @@ use std::process::Command;
 const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
+/// The variable that names a folder for /srv/in.
+pub const FILES: &str = "POUCH_BED_FILES";
+
 /// Prepares the root and becomes /init in it; only returns to say why not.
 ///
 /// # Errors
@@ -30,6 +33,13 @@ pub fn become_init(image: &Path, console: &Path, words: &str) -> Result<i32> {
     let root = Path::new("/mnt");
     mount("pouch-bed", root, c"tmpfs", MountFlags::empty(), None).context(|| "unable to mount the root")?;
     cpio::unpack(&packed, root)?;
+    if let Some(files) = std::env::var_os(FILES) {
+        // cp keeps links, devices and holes as they are.
+        let copied = Command::new("cp").arg("-a").arg(files).arg(root.join("srv/in")).status();
+        if !copied.is_ok_and(|status| status.success()) {
+            return Err(Error::new("unable to copy the bed's files"));
+        }
+    }
     let dev = root.join("dev");
     mount("pouch-dev", &dev, c"tmpfs", MountFlags::NOSUID, None).context(|| "unable to mount /dev")?;
     for (name, major, minor) in DEVICES {

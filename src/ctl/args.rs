@@ -36,6 +36,10 @@ pub enum Verb {
     Cgroup,
     Stats,
     Events,
+    Import,
+    Images,
+    Rmi,
+    Build,
     Reexec,
     Check,
     /// `nsinit`, the command line of 2014.
@@ -53,8 +57,8 @@ pub enum Verb {
 
 /// Words behind `pouch`, and what they call, in the same order.
 const WORDS: &str = "start connect attach disconnect destroy distroy stop restart kill freeze thaw \
-    list info logs run exec cgroup stats events reexec check poweroff reboot halt help --help version --version";
-const WORD_VERBS: [Verb; 28] = [
+    list info logs run exec cgroup stats events import images rmi build reexec check poweroff reboot halt help --help version --version";
+const WORD_VERBS: [Verb; 32] = [
     Verb::Start,
     Verb::Connect,
     Verb::Attach,
@@ -74,6 +78,10 @@ const WORD_VERBS: [Verb; 28] = [
     Verb::Cgroup,
     Verb::Stats,
     Verb::Events,
+    Verb::Import,
+    Verb::Images,
+    Verb::Rmi,
+    Verb::Build,
     Verb::Reexec,
     Verb::Check,
     Verb::PowerOff,
@@ -258,7 +266,16 @@ impl<'a> Call<'a> {
         };
         if matches!(
             self.verb,
-            Verb::Exec | Verb::Cgroup | Verb::Stats | Verb::Check | Verb::Nsinit | Verb::Define
+            Verb::Exec
+                | Verb::Cgroup
+                | Verb::Stats
+                | Verb::Import
+                | Verb::Images
+                | Verb::Rmi
+                | Verb::Build
+                | Verb::Check
+                | Verb::Nsinit
+                | Verb::Define
         ) {
             return Ok(Command::Own(self.rest));
         }
@@ -300,8 +317,9 @@ impl<'a> Call<'a> {
 }
 
 /// The number on the wire of what each verb asks, in the order of [`Verb`].
-const NUMBERS: [u8; 28] = [
-    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 1, 14, 14, 4, 15, 16, 0, 0, 13, 13, 13, 13, 4, 4,
+const NUMBERS: [u8; 32] = [
+    1, 1, 2, 2, 3, 6, 7, 8, 9, 10, 11, 4, 5, 12, 1, 14, 14, 4, 15, 0, 0, 0, 0, 16, 0, 0, 13, 13,
+    13, 13, 4, 4,
 ];
 
 /// Checks a start's names and ends its spec.

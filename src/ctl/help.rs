@@ -6,7 +6,7 @@ use crate::format::text::{Sink, put};
 
 /// How each command is written, a line each, in the order of [`Verb`].
 const FORMS: &str = "\
-pouch start NAME [DIR] [OPTIONS] [-- COMMAND [ARG...]]
+pouch start NAME [IMAGE|DIR] [OPTIONS] [-- COMMAND [ARG...]]
 pouch_start NAME [--tty ttyN] [--demonize] [OPTIONS] [-- COMMAND [ARG...]]
 connect NAME|ttyN [--watch]
 pouch attach NAME
@@ -20,11 +20,15 @@ pouch thaw NAME
 pouch list [--json]
 pouch info [NAME] [--json]
 pouch logs NAME [-f]
-pouch run NAME [DIR] [OPTIONS] [-- COMMAND [ARG...]]
+pouch run NAME [IMAGE|DIR] [OPTIONS] [-- COMMAND [ARG...]]
 pouch exec NAME [--] COMMAND [ARG...]
 pouch cgroup NAME [FILE [VALUE[,VALUE...]]]
 pouch stats [--watch|--json|--prometheus]
 pouch events [-f] [--json]
+pouch import NAME FILE.tar[.gz]|DIR
+pouch images
+pouch rmi IMAGE
+pouch build [--file POUCHFILE] [--tag IMAGE]
 pouch reexec [BINARY]
 pouch check [FILE | -- KERNEL-WORDS]
 nsinit exec COMMAND [ARG...]     (in a folder with a container.json)
@@ -54,6 +58,10 @@ pouch exec c1 ps
 pouch cgroup c1 memory.max 32M     (until it ends; without FILE: all)
 pouch stats --watch     (q leaves)
 pouch events -f
+pouch import web web.tar.gz     (of docker export or save, an OCI layout, a folder)
+pouch images
+pouch rmi web
+pouch build     (not in this version)
 pouch reexec /mnt/pouch     (another version takes over, containers go on)
 pouch check /srv/web/container.json
 nsinit exec /bin/sh
@@ -67,10 +75,11 @@ const OPTIONS: &str = "\
 OPTIONS (also as --key=value):
   --config FILE                a container.json; the other options hold over it
   --tty tty0..tty3|auto|none   its console slot
-  --hostname H  --env K=V  --user UID[:GID]  --cwd DIR
+  --hostname H  --env K=V  --user USER[:GROUP]  --cwd DIR
   --net none|host|ADDR/BITS  --gateway ADDR  --bridge NAME  --mtu N
   --publish HOST:CONT[/udp]
   --mount SRC:DST[:ro,...]  --tmpfs DST  --read-only
+  --persist DIR|NAME (what an image's container writes)  --init (a reaper inside)
   --memory.max 64M  --cpu.max 50%  --pids.max N  or any cgroup v2 file
   --cap-add, --cap-drop NAME[,NAME]|ALL  --privileged
   --no-new-privs=no  --seccomp off  --device PATH[:rwm]

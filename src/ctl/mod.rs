@@ -12,6 +12,8 @@ mod exchange;
 mod exec;
 mod help;
 mod images;
+mod import;
+mod layout;
 mod line;
 mod nsinit;
 mod out;
@@ -20,6 +22,8 @@ mod say;
 mod socket;
 mod start;
 mod stats;
+mod stream;
+mod unpack;
 
 use crate::format::message::Request;
 use crate::format::spec::{SpecBuf, Tag, flags};
@@ -97,6 +101,17 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
                 Verb::Check => config::check(words, out, err),
                 Verb::Define => config::define(words),
                 Verb::Nsinit => nsinit::command(words, err),
+                Verb::Import => import::command(words, out, err),
+                Verb::Images if words.is_empty() => Ok(images::list(out)),
+                Verb::Rmi => images::remove(words, out, err),
+                Verb::Build => {
+                    put!(
+                        err,
+                        "Pouch: build is not in this version: docker save or export elsewhere, then pouch import\n"
+                    );
+                    Ok(say::FAILED)
+                }
+                Verb::Images => Err(args::Usage::Count),
                 _ => stats::command(words, out, err),
             };
             return done.unwrap_or_else(|usage| say::usage(err, usage));

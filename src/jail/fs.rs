@@ -39,7 +39,7 @@ pub fn folder(
         if matches!(name, b"" | b".") {
             continue;
         }
-        let (mut room, mut way): (Name, Path) = ([0; 256], [0; 1024]);
+        let (mut room, mut way): (Name, [u8; 4096]) = ([0; 256], [0; 4096]);
         let name = c_string(&[name], &mut room)?;
         // A link leads from the root on, so there the whole way is gone anew.
         let whole = match links {

@@ -174,12 +174,25 @@ pub fn slave(master: &OwnedFd) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// Those of readlink(2).
 pub fn link(path: &CStr, room: &mut [u8]) -> Result<usize, Errno> {
+    read_link(HERE, path, room)
+}
+
+/// The same below an open folder.
+///
+/// # Errors
+/// Those of readlink(2).
+pub fn link_at(folder: BorrowedFd<'_>, path: &CStr, room: &mut [u8]) -> Result<usize, Errno> {
+    read_link(folder.as_raw_fd(), path, room)
+}
+
+#[inline(never)]
+fn read_link(folder: i32, path: &CStr, room: &mut [u8]) -> Result<usize, Errno> {
     let at = room.as_mut_ptr() as usize;
     // SAFETY: the path is NUL-ended; the kernel writes at most the room.
     unsafe {
         call(
             nr::__NR_readlinkat,
-            [HERE as usize, path.as_ptr() as usize, at, room.len()],
+            [folder as usize, path.as_ptr() as usize, at, room.len()],
         )
     }
     .map(|len| len as usize)

@@ -72,6 +72,8 @@ pub enum Within {
     Folder,
     /// The root is `/` to the path and to every link on it, the last part's too.
     Follow,
+    /// The same, of a file that is to be read.
+    Read,
 }
 
 /// openat2(2) with O_PATH: opens a place to mount on, follows no symlink but where [`Within::Follow`]
@@ -90,15 +92,19 @@ pub fn place(root: BorrowedFd<'_>, path: &CStr, within: Within) -> Result<OwnedF
     }
     const NO_LINKS: u32 = nr::RESOLVE_NO_SYMLINKS;
     let (flags, resolve) = match within {
-        Within::Root => (nr::O_NOFOLLOW, nr::RESOLVE_IN_ROOT | NO_LINKS),
+        Within::Root => (nr::O_PATH | nr::O_NOFOLLOW, nr::RESOLVE_IN_ROOT | NO_LINKS),
         Within::Folder => (
-            nr::O_NOFOLLOW | nr::O_DIRECTORY,
+            nr::O_PATH | nr::O_NOFOLLOW | nr::O_DIRECTORY,
             nr::RESOLVE_BENEATH | NO_LINKS,
         ),
-        Within::Follow => (0, nr::RESOLVE_IN_ROOT),
+        Within::Follow => (nr::O_PATH, nr::RESOLVE_IN_ROOT),
+        Within::Read => (
+            nr::O_NONBLOCK | nr::O_NOCTTY | nr::O_LARGEFILE,
+            nr::RESOLVE_IN_ROOT,
+        ),
     };
     let how = How {
-        flags: (flags | nr::O_PATH | nr::O_CLOEXEC).into(),
+        flags: (flags | nr::O_CLOEXEC).into(),
         mode: 0,
         resolve: (resolve | nr::RESOLVE_NO_MAGICLINKS).into(),
     };

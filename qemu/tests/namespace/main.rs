@@ -11,6 +11,7 @@ mod network;
 mod remains;
 mod roots;
 mod running;
+mod store;
 
 use pouch_qemu::bed::{Namespace, NamespaceOptions};
 use pouch_qemu::scenario::{Bed, Group, Scenario, run};
@@ -43,6 +44,9 @@ fn main() -> ExitCode {
         remains::a_start_that_fails_at_any_step_leaves_nothing,
         remains::a_command_that_is_killed_in_the_middle_leaves_nothing,
         remains::the_end_of_a_container_ends_what_was_run_inside,
+        store::archives_of_every_kind_are_taken_in,
+        store::images_of_docker_and_oci_run_what_they_say,
+        store::broken_and_hostile_archives_leave_nothing,
         roots::an_image_is_shared_and_what_is_written_goes,
         roots::what_is_kept_is_found_again,
         roots::an_image_file_is_a_root_and_its_loop_device_goes,

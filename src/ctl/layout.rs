@@ -1,0 +1,254 @@
+//! What `docker save` writes, and OCI layouts: descriptions in JSON, layers in tar.
+//!
+//! A file that is named by its digest must have it before anything of it is used.
+
+use super::stream::{Stream, Why};
+use super::unpack::{Pass, Unpack};
+use crate::format::json::{Reader, kind};
+use crate::format::options;
+use crate::format::reason::Reason;
+use crate::format::sha256::Hex;
+use crate::format::spec::{BadSpec, SpecBuf, Tag};
+use crate::format::text::{Text, behind, cut};
+use crate::jail;
+use crate::sys::mount::{Within, place};
+use crate::sys::{Errno, file, lend};
+use heapless::Vec;
+use rustix::fd::OwnedFd;
+
+/// The longest description that is read.
+const JSON: usize = 128 * 1024;
+/// The longest name of a file in it.
+type Path = Vec<u8, 512>;
+
+/// What OCI calls this processor.
+const PROCESSOR: &[u8] = if cfg!(target_arch = "x86_64") {
+    b"amd64"
+} else if cfg!(target_arch = "aarch64") {
+    b"arm64"
+} else {
+    b"arm"
+};
+
+impl From<Reason> for Why {
+    fn from(_: Reason) -> Self {
+        Why::SHAPE
+    }
+}
+
+impl From<BadSpec> for Why {
+    fn from(_: BadSpec) -> Self {
+        Why::LONG
+    }
+}
+
+/// A file of the layout, checked if its name is a digest, and what its digest is.
+#[inline(never)]
+fn open(layout: &OwnedFd, path: &[u8]) -> Result<(OwnedFd, Hex), Why> {
+    let mut room = [0; 512];
+    let name = jail::c_string(&[path], &mut room)?;
+    let opened = || place(lend(layout), name, Within::Read);
+    let hex = Stream::plain(opened()?).end()?;
+    let digest = cut(jail::apart(path).1, b'.').0;
+    if digest.len() == hex.len() && digest.iter().all(u8::is_ascii_hexdigit) && digest != hex {
+        return Err(Why::DIGEST);
+    }
+    Ok((opened()?, hex))
+}
+
+/// A description: its text.
+fn description<'r>(
+    layout: &OwnedFd,
+    path: &[u8],
+    unpack: &mut Unpack<'_>,
+    room: &'r mut [u8; JSON],
+) -> Result<(&'r [u8], Hex), Why> {
+    unpack.named(path);
+    let (file, hex) = open(layout, path)?;
+    let mut len = 0;
+    while let Some(rest) = room.get_mut(len..) {
+        match file::read(&file, rest)? {
+            0 if rest.is_empty() => return Err(Why::LONG),
+            0 => break,
+            some => len += some,
+        }
+    }
+    Ok((room.get(..len).unwrap_or_default(), hex))
+}
+
+/// Where a value leads: a string is a path, an object has a digest, which is a path too.
+fn path(r: &mut Reader<'_, '_>) -> Result<Path, Why> {
+    let mut path = Path::new();
+    r.string.clear();
+    if r.peek() == b'{' {
+        let mut places = [0];
+        r.fields("digest", &mut places)?;
+        let after = r.place();
+        r.value(places[0], kind::TEXT)?;
+        let digest = behind(&r.string, b"sha256:").filter(|d| d.len() == 64);
+        path.extend_from_slice(b"blobs/sha256/")
+            .map_err(|_| Why::LONG)?;
+        path.extend_from_slice(digest.ok_or(Why::SHAPE)?)
+            .map_err(|_| Why::LONG)?;
+        r.go(after);
+    } else {
+        r.text(kind::TEXT)?;
+        path.extend_from_slice(&r.string).map_err(|_| Why::LONG)?;
+    }
+    Ok(path)
+}
+
+/// Puts the image together: its layers into `root`, what it runs into `config`. Its digest is its
+/// configuration's, as docker has it.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn image(
+    layout: &OwnedFd,
+    root: &OwnedFd,
+    unpack: &mut Unpack<'_>,
+    config: &mut SpecBuf,
+) -> Result<Hex, Why> {
+    let (mut room, mut notes) = ([0; JSON], Text::<0>::new());
+    let mut next = Path::from_slice(b"manifest.json").unwrap_or_default();
+    // From an index to the image for this processor, perhaps by another index.
+    for _ in 0..4 {
+        let text = match description(layout, &next, unpack, &mut room) {
+            Err(Why::Kernel(Errno::NOENT)) if next == b"manifest.json" => {
+                next = Path::from_slice(b"index.json").unwrap_or_default();
+                continue;
+            }
+            text => text?.0,
+        };
+        let mut r = Reader::new(b"", text, &mut notes);
+        if r.peek() == b'[' {
+            // Of the images that were saved together the first is meant.
+            let close = r.list()?;
+            r.more(close)?;
+        }
+        let mut places = [0; 3];
+        r.fields("config layers manifests", &mut places)?;
+        let [config_at, layers, manifests] = places;
+        if r.go(manifests) {
+            next = chosen(&mut r)?;
+            continue;
+        }
+        if !r.go(config_at) {
+            return Err(Why::SHAPE);
+        }
+        let name = path(&mut r)?;
+        let mut other = [0; JSON];
+        let (text, digest) = description(layout, &name, unpack, &mut other)?;
+        let mut notes = Text::<0>::new();
+        let mut told = Reader::new(b"", text, &mut notes);
+        let (diffs, mut left) = configure(&mut told, config)?;
+        if r.go(layers) {
+            let close = r.list()?;
+            while r.more(close)? {
+                let name = path(&mut r)?;
+                let after = told.place();
+                let mut wanted = None;
+                if left && told.more(diffs)? {
+                    told.string.clear();
+                    told.text(kind::TEXT)?;
+                    wanted = behind(&told.string, b"sha256:");
+                } else {
+                    left = false;
+                    told.go(after);
+                }
+                layer(layout, &name, wanted, root, unpack)?;
+            }
+        }
+        return Ok(digest);
+    }
+    Err(Why::SHAPE)
+}
+
+/// Of an index's images the one for this processor; one that says nothing is for all.
+fn chosen(r: &mut Reader<'_, '_>) -> Result<Path, Why> {
+    let close = r.list()?;
+    while r.more(close)? {
+        let at = r.place();
+        let mut places = [0];
+        r.fields("platform", &mut places)?;
+        let after = r.place();
+        let mut fits = true;
+        if r.go(places[0]) {
+            r.fields("architecture", &mut places)?;
+            fits = !r.value(places[0], kind::TEXT)? || r.string == PROCESSOR;
+        }
+        if fits {
+            r.go(at);
+            return path(r);
+        }
+        r.go(after);
+    }
+    Err(Why::PROCESSOR)
+}
+
+/// One layer, of that digest when it is unpacked, over those below it.
+fn layer(
+    layout: &OwnedFd,
+    name: &[u8],
+    wanted: Option<&[u8]>,
+    root: &OwnedFd,
+    unpack: &mut Unpack<'_>,
+) -> Result<(), Why> {
+    for pass in [Pass::Whiteouts, Pass::Layer] {
+        unpack.named(name);
+        let mut stream = Stream::open(open(layout, name)?.0)?;
+        unpack.named(b"");
+        unpack.archive(&mut stream, root, pass)?;
+        unpack.named(name);
+        let digest = stream.end()?;
+        if wanted.is_some_and(|wanted| wanted != digest) {
+            return Err(Why::DIGEST);
+        }
+    }
+    Ok(())
+}
+
+/// What the image runs. Gives back the bracket of the list of its layers' digests, and whether there is
+/// one; the reader stands in it.
+fn configure(r: &mut Reader<'_, '_>, config: &mut SpecBuf) -> Result<(u8, bool), Why> {
+    let mut top = [0; 2];
+    r.fields("config rootfs", &mut top)?;
+    let [own, rootfs] = top;
+    if r.go(own) {
+        let mut places = [0; 5];
+        r.fields("entrypoint cmd env user workingdir", &mut places)?;
+        for (number, place) in places.into_iter().enumerate() {
+            if !r.go(place) {
+                continue;
+            }
+            if number > 2 {
+                if r.value(place, kind::TEXT)? {
+                    let key: &[u8] = if number == 3 { b"user" } else { b"cwd" };
+                    options::apply(config, key, Some(&r.string))?;
+                }
+                continue;
+            }
+            let close = r.list()?;
+            while r.more(close)? {
+                r.string.clear();
+                r.text(kind::TEXT)?;
+                let tag = if number == 2 { Tag::Env } else { Tag::Arg };
+                // The way back is on the path, wherever an image looks for its programs.
+                let way: &[u8] = match (tag, behind(&r.string, b"PATH=")) {
+                    (Tag::Env, Some(_)) => b":/dev/pouch",
+                    _ => b"",
+                };
+                let _ = r.string.extend_from_slice(way);
+                config.push_str(tag, &r.string)?;
+            }
+        }
+    }
+    let mut places = [0];
+    if r.go(rootfs) {
+        r.fields("diff_ids", &mut places)?;
+    }
+    match r.go(places[0]) {
+        true => Ok((r.list()?, true)),
+        false => Ok((b']', false)),
+    }
+}
