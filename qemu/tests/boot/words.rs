@@ -18,6 +18,8 @@ pub fn containers_come_up_without_typing_and_mistakes_are_named(board: &mut Boar
     }
     assert!(serial.run("dmesg | grep -c 'pouch: .*pouch.nonsense=1'")?.parse::<u32>().is_ok_and(|n| n > 0));
     serial.run("until grep -qs started /run/pouch/cont_two; do :; done")?;
+    // It has ended when its link is gone.
+    serial.run("until grep -qs ended /run/pouch/cont_five; do :; done")?;
     let list = serial.run("pouch list")?;
     assert!(list.contains("1. one : started tty1") && list.contains("2. two : started tty2"), "{list}");
     assert!(list.contains("3. five : ended -"), "{list}");
