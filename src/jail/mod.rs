@@ -294,6 +294,7 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     program::standard_streams(plan.stdio, console, person, now);
     program::streams(&plan.streams, now);
     if let Some(users) = &users {
+        rights::limits(spec, now);
         users.enter(spec, namespaces, now);
     }
 
