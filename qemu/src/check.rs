@@ -158,7 +158,7 @@ mod tests {
         }
         let (out, err, good) = judged(&[&file("bad-capability.json")]);
         assert!(!good && out.is_empty());
-        assert!(err.ends_with("bad-capability.json:1:42: \"SYS_FLY\": unknown capability\n"), "{err}");
+        assert!(err.ends_with("bad-capability.json:1:41: \"SYS_FLY\": unknown capability\n"), "{err}");
         let (out, err, good) = judged(&[&file("good-spring.json")]);
         assert!(good && out.contains("  mtu: 1500"), "{out}");
         assert!(err.contains("\"cgroups\": unknown key, left out\n"), "{err}");

@@ -181,6 +181,8 @@ fn prepare(command: &Command<'_>, spec: &mut SpecBuf, err: &mut Out) -> Result<(
         return Err(say::FAILED);
     }
     if let Some(image) = dir.filter(|d| crate::format::name::is_valid(d)) {
+        // A file that defines it may have named a folder.
+        spec.remove(Tag::Root);
         if !images::is_there(image) || spec.set_str(Tag::Image, image).is_err() {
             return Err(say::usage(err, args::Usage::NoImage { name, image }));
         }

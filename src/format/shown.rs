@@ -11,7 +11,7 @@ const LABELS: &str = "name root image tty command environment hostname user cwd 
     ready health health-times persist rlimit user capabilities-are";
 /// Bits of [`super::spec::flags`].
 const FLAGS: &str = "attached read-only privileged new-privs no-seccomp host-net userns init run \
-    given-environment-alone no-net";
+    given-environment-alone terminal-in terminal-out terminal-err no-net";
 /// How a list of capabilities was read, by the value of [`Tag::Reading`].
 const READINGS: &str = "default taken-away kept";
 /// Restart policies by the first byte of their record.

@@ -315,13 +315,14 @@ impl SpecBuf {
             tag => tag,
         };
         self.keep(given);
+        let bare = given.flags() & flags::BARE_ENV != 0;
         for record in image.records() {
             let key = super::text::cut(record.bytes, b'=').0;
             let has = given.records().any(|other| {
                 kind(other.tag) == kind(record.tag)
                     && (record.tag != Tag::Env || super::text::cut(other.bytes, b'=').0 == key)
             });
-            if !has {
+            if !has && !(bare && record.tag == Tag::Env) {
                 self.push(record.tag, record.bytes)?;
             }
         }

@@ -5,6 +5,7 @@
 
 mod attacks;
 mod containers;
+mod definitions;
 mod flow;
 mod host;
 mod joining;
@@ -100,6 +101,7 @@ fn boots() -> Vec<Boot> {
                 words::containers_come_up_without_typing_and_mistakes_are_named,
                 network::containers_reach_each_other_the_host_and_what_is_published,
                 network::twenty_quick_restarts_leave_one_interface,
+                definitions::the_sample_of_2014_starts_and_is_joined_as_it_is,
                 host::reboot_again_and_again_reboots_once,
             ],
         },

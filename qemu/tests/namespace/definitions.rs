@@ -57,7 +57,7 @@ pub fn a_file_defines_a_container_and_options_hold_over_it(fresh: &mut Fresh) ->
         "other\nPouch: web destroyed"
     );
     for (text, words) in [
-        ("{\"hostname\": \"x\"", "/f:1:17: the file ends here, and something is missing"),
+        ("{\"hostname\": \"x\"", "/f:2:1: the file ends here, and something is missing"),
         (
             "{\"namespaces\": [\"NEWPID\"]}",
             "/f:1:16: a root or mounts of its own want NEWNS among the namespaces, else the board",
