@@ -13,6 +13,8 @@ fn main(args: &[&'static CStr]) -> u8 {
     }
     if rustix::process::getpid().as_raw_nonzero().get() == 1 {
         pouch::init::run(args)
+    } else if let Some(status) = pouch::init::judge(args) {
+        status
     } else {
         pouch::ctl::run(args)
     }

@@ -28,6 +28,7 @@ mod unpack;
 use crate::format::message::Request;
 use crate::format::spec::{SpecBuf, Tag, flags};
 use crate::format::text::{Plain, put};
+use crate::sys::lend;
 use args::{Call, Command, Verb};
 use core::ffi::CStr;
 use exchange::{Exchange, subject};
@@ -149,7 +150,19 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         Ok(socket) => socket,
         Err(error) => return say::unreachable(err, path.to_bytes(), error),
     };
+    let binary = match request {
+        Request::Reexec { name: path } if !path.is_empty() => match start::open(path) {
+            Ok(binary) => Some(binary),
+            Err(error) => {
+                let (path, reason) = (Plain(path), say::reason(error));
+                put!(err, "Pouch: unable to open {}: {}\n", path, reason);
+                return say::FAILED;
+            }
+        },
+        _ => None,
+    };
     let handed = terminal.as_ref().map(Terminal::fd);
+    let handed = handed.or(binary.as_ref().map(lend));
     let sent = socket.send(&request, handed.as_slice());
     let exchange = Exchange {
         socket,

@@ -4,7 +4,9 @@ use crate::format::spec::{SpecBuf, Tag};
 use crate::format::text::{behind, cut};
 use crate::format::wire::Writer;
 use crate::sys::file;
-use rustix::fd::BorrowedFd;
+use core::ffi::CStr;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 /// The longest path, the kernel's PATH_MAX.
@@ -61,4 +63,18 @@ pub fn absolute<'a>(dir: &[u8], room: &'a mut Path) -> Result<&'a [u8], Errno> {
 pub fn in_front(terminal: BorrowedFd<'_>) -> bool {
     rustix::termios::isatty(terminal)
         && rustix::termios::tcgetpgrp(terminal) == Ok(rustix::process::getpgrp())
+}
+
+/// Opens a file by a word of the command line, to read.
+///
+/// # Errors
+/// Those of open(2); ENAMETOOLONG.
+pub fn open(path: &[u8]) -> Result<OwnedFd, Errno> {
+    let mut room = [0; PATH_MAX];
+    let mut w = Writer::new(&mut room);
+    w.raw(path);
+    w.u8(0);
+    let path = w.finish().ok_or(Errno::NAMETOOLONG)?;
+    let path = CStr::from_bytes_with_nul(path).map_err(|_| Errno::INVAL)?;
+    file::open_at(None, path, OFlags::RDONLY)
 }

@@ -9,6 +9,7 @@ pub mod container;
 pub mod ended;
 pub mod errno;
 pub mod fault;
+pub mod fields;
 pub mod inet;
 pub mod inflate;
 pub mod json;

@@ -32,7 +32,7 @@ const FOR_EVER_MS: i64 = 1_000_000_000;
 /// sync(2) may take so long before the board is rebooted without it.
 const SYNC_MS: i64 = 10_000;
 /// The descriptors that are handed over at most.
-const HIGHEST_FD: i32 = 64 * WORDS as i32 - 1;
+pub(super) const HIGHEST_FD: i32 = 64 * WORDS as i32 - 1;
 /// A bit for each of them, 64 a word.
 const WORDS: usize = 16;
 /// The argument that names the arena: `--resume=FD`.
@@ -57,10 +57,15 @@ pub(super) fn resume_fd(arg: &CStr) -> Option<OwnedFd> {
     let [fd, crashes, first, dead_man] = numbers;
     CRASHES.store(crashes as u32, Ordering::Relaxed);
     FIRST_CRASH.store(first, Ordering::Relaxed);
-    if let Some(pid) = rustix::process::Pid::from_raw(dead_man as i32) {
+    end_dead_man(dead_man as i32);
+    process::adopt_fd(i32::try_from(fd).ok()?)
+}
+
+/// He is not needed any more.
+pub(super) fn end_dead_man(pid: i32) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
-    process::adopt_fd(i32::try_from(fd).ok()?)
 }
 
 /// What ends a binary that was packed, in front of a digest of it (qemu/src/squeeze.rs).
@@ -177,7 +182,7 @@ fn reexecute(crashes: u32, first: u64) {
 }
 
 /// A child that reboots the board unless it is killed in time. Its pid; 0 if there is none.
-fn dead_man() -> i32 {
+pub(super) fn dead_man() -> i32 {
     match process::fork(0, None) {
         Ok(process::Fork::Parent { pid, pidfd }) => {
             // The descriptor is let go on purpose: the pid is what the next image gets.
@@ -239,7 +244,7 @@ fn give_up(command: RebootCommand) -> ! {
 impl Init {
     /// After a re-execution: the tables are as they were; descriptors close again on execve, and all is waited for anew.
     #[inline(never)] // its frame is not to be part of the loop's
-    pub(super) fn resume(&mut self) -> Result<(), Errno> {
+    pub(super) fn resume(&mut self, why: &str) -> Result<(), Errno> {
         process::close_on_exec_from(3)?;
         allow(self.t.config.crash_limit);
         then(self.t.config.on_crash);
@@ -253,6 +258,7 @@ impl Init {
         for fd in [&self.arena, &self.epoll, &self.signals, &self.binary] {
             open.note(fd);
         }
+        open.keep(&self.spare);
         // What no record names was in flight when the former image died.
         for number in 3..=HIGHEST_FD {
             if !open.is_known(number) {
@@ -260,7 +266,7 @@ impl Init {
                 drop(process::adopt_fd(number));
             }
         }
-        self.tell("reexec", "-", "PID 1 goes on after a crash");
+        self.tell("reexec", "-", why);
         Ok(())
     }
 }
@@ -320,6 +326,10 @@ impl Tables {
                 open.keep(&unit.pidfd);
                 open.keep(&unit.cgroup);
                 open.keep(&unit.asked_fd);
+                open.keep(&unit.terminal);
+                for stream in &unit.streams {
+                    open.keep(stream);
+                }
                 open.again(&unit.ready, Token::Ready, id);
                 open.again(&unit.report, Token::Report, id);
                 open.again(&unit.events, Token::Cgroup, id);

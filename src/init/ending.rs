@@ -87,6 +87,7 @@ impl Init {
             self.unit_released(id);
         } else if let Some(line) = self.t.find_line(&|l| l.shell.pid == pid) {
             self.shell_ended(line, ended, time::now_ms());
+        } else if self.judged(pid, ended.is_success()) {
         } else if self.t.helper == Some(pid) {
             self.t.helper = None;
             self.helper_ended(ended);

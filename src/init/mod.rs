@@ -25,12 +25,14 @@ mod log;
 mod modules;
 mod network;
 mod poll;
+mod reexec;
 mod requests;
 mod root;
 mod sessions;
 mod shells;
 mod showing;
 mod sizes;
+mod state;
 mod tables;
 mod units;
 mod watchdog;
@@ -68,7 +70,11 @@ struct Init {
     spare: Option<OwnedFd>,
     /// pouch's own binary.
     binary: OwnedFd,
+    /// Another one that is being tried.
+    trial: Option<reexec::Trial>,
 }
+
+pub use reexec::judge;
 
 /// What PID 1 does with its life. Returns only inside a PID namespace, at its end: the exit status.
 pub fn run(args: &[&CStr]) -> u8 {
@@ -76,7 +82,8 @@ pub fn run(args: &[&CStr]) -> u8 {
     signal::ignore(13); // SIGPIPE: a client that went away is an error of write, not a death
     signal::on_fault(crash::faulted);
     let resume = args.get(1).and_then(|a| crash::resume_fd(a));
-    if resume.is_none() {
+    let adopted = reexec::adopted(args);
+    if resume.is_none() && adopted.is_none() {
         boot::mounts();
         boot::standard_streams();
     }
@@ -85,10 +92,14 @@ pub fn run(args: &[&CStr]) -> u8 {
         Ok(init) => init,
         Err(e) => boot::last_resort(e),
     };
-    let begun = if init.t.up {
-        init.resume()
-    } else {
-        init.boot()
+    let begun = match adopted {
+        Some((state, dead_man)) => init.adopt(state, dead_man),
+        None if init.t.up => {
+            let resumed = init.resume("PID 1 goes on after a crash");
+            init.reexec_over(false);
+            resumed
+        }
+        None => init.boot(),
     };
     if let Err(e) = begun {
         words::unable("start", e);
@@ -117,6 +128,7 @@ impl Init {
             signals: signal::signalfd()?,
             spare: clients::spare(&binary),
             binary,
+            trial: None,
         })
     }
 
@@ -131,6 +143,9 @@ impl Init {
             }
             self.wait();
             self.due(time::now_ms());
+            if let Some(number) = signal::sent() {
+                crash::faulted(number);
+            }
         }
     }
 
@@ -143,6 +158,7 @@ impl Init {
         self.shells_due(now);
         self.ending_due(now);
         self.watchdog_due(now);
+        self.trial_due(now);
         if tables::is_due(self.t.rooting, now) {
             self.root_done(TIMED_OUT);
         }
@@ -158,6 +174,7 @@ impl Init {
             self.t.ending.deadline(),
             self.t.watchdog_due,
             self.t.rooting,
+            self.trial_deadline(),
         ] {
             tables::sooner(&mut soonest, at);
         }

@@ -46,11 +46,11 @@ impl Init {
             (None, Request::List) => return self.ask_list(id),
             (None, Request::Resize) => return self.done(id),
             (None, Request::Events { follow }) => return self.ask_ring(id, EVENTS, follow),
-            (None, Request::Reexec { .. }) => return self.refuse(id, Refusal::BadMessage),
             (None, Request::Tell { text, loud }) => {
                 self.say(text, loud);
                 return self.done(id);
             }
+            (None, Request::Reexec { .. }) => return self.ask_reexec(id, handed),
             (None, Request::Power { how }) => {
                 self.done(id);
                 return self.end_board(how, 0);

@@ -238,6 +238,8 @@ pub(super) enum Waits {
     Line,
     /// The same, and then it is told how the container ended.
     Last(Ended),
+    /// That another image takes over.
+    Reexec,
 }
 
 /// One command that is connected.

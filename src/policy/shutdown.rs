@@ -4,6 +4,7 @@
 //! are synced by a child with a deadline, and the kernel is called. The state never goes
 //! back; a later request changes nothing but an impatient person's seven keys.
 
+use crate::format::fields::{Field, fields};
 use crate::format::message::Power;
 
 /// The longest that containers may take altogether, beyond their own graces.
@@ -73,6 +74,9 @@ pub struct Shutdown {
     ints: u8,
     first_int: u64,
 }
+
+/// What another version is told of it.
+pub const FIELDS: &[Field] = fields!(Shutdown: phase how ints first_int);
 
 impl Default for Shutdown {
     fn default() -> Self {

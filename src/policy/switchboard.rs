@@ -7,6 +7,8 @@
 
 use heapless::Vec;
 
+use crate::format::fields::{Field, fields};
+
 /// The most lines at once: physical ones and handed ones.
 pub const LINES: usize = 16;
 /// The most sessions at once: one a container, one host shell a line, the event log.
@@ -92,6 +94,9 @@ pub struct Switchboard {
     /// Which line typed last into each session.
     typist: [Option<Line>; SESSIONS],
 }
+
+/// What another version is told of it.
+pub const FIELDS: &[Field] = fields!(Switchboard: lines slots typist);
 
 impl Default for Switchboard {
     fn default() -> Self {

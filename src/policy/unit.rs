@@ -11,6 +11,7 @@
 
 use super::backoff::Backoff;
 use crate::format::ended::Ended;
+use crate::format::fields::{Field, fields};
 use crate::format::spec::Restart;
 
 /// The longest from clone to execve; a hung file system must not hold a name for ever.
@@ -177,7 +178,27 @@ pub struct Care {
     pub needs: u8,
 }
 
+/// What another version is told of one.
+pub const FIELDS: &[Field] = fields!(Unit: state wanted restart grace_ms attached forget_failed_start
+    after needs lacks unready ran failed unwell gave_up again ended restarts in_a_row backoff since);
+
 impl Unit {
+    /// One that ended long ago, of which nothing is known.
+    pub fn past() -> Unit {
+        let care = Care {
+            restart: Restart::No,
+            grace_ms: 0,
+            attached: false,
+            forget_failed_start: false,
+            after: true,
+            needs: 0,
+        };
+        let (mut unit, _) = Unit::new(0, care);
+        unit.state = State::Ended;
+        unit.wanted = Wanted::Down;
+        unit
+    }
+
     /// A new one, and the first thing to do.
     pub fn new(now: u64, care: Care) -> (Unit, Option<Action>) {
         let mut unit = Unit {

@@ -14,6 +14,7 @@ pub mod mount;
 pub mod process;
 pub mod signal;
 pub mod socket;
+pub mod state;
 pub mod stdio;
 pub mod terminal;
 pub mod time;

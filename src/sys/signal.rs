@@ -126,7 +126,32 @@ struct Stack(core::cell::UnsafeCell<[u8; FAULT_STACK]>);
 unsafe impl Sync for Stack {}
 static STACK: Stack = Stack(core::cell::UnsafeCell::new([0; FAULT_STACK]));
 
-extern "C" fn fault(signal: i32) {
+/// A fault signal that somebody sent, and that is heard when there is time; 0 is none.
+static SENT: AtomicUsize = AtomicUsize::new(0);
+
+/// The fault signal that was sent by somebody, if one was.
+pub fn sent() -> Option<u8> {
+    Some(SENT.load(Ordering::Relaxed) as u8).filter(|n| *n != 0)
+}
+
+extern "C" fn fault(signal: i32, info: *const i32) {
+    const SI_CODE: usize = 2;
+    const URGENT: usize = 23;
+    // SAFETY: the kernel hands a siginfo_t over, which begins with three numbers; SA_SIGINFO asked for it.
+    let code = unsafe { info.add(SI_CODE).read() };
+    // One that a process sent (kill(2) and its like have codes up to 0) breaks nothing off: what was
+    // read is put where it belongs first. The second does not wait.
+    if code <= 0 && !super::is_child() && SENT.swap(signal as usize, Ordering::Relaxed) == 0 {
+        // A blocked signal wakes whoever waits for the signalfd, from here on too.
+        // SAFETY: no pointer; this process sends it to itself.
+        let _ = unsafe {
+            call(
+                nr::__NR_kill,
+                [call(nr::__NR_getpid, []).unwrap_or(1) as usize, URGENT],
+            )
+        };
+        return;
+    }
     let handler = HANDLER.load(Ordering::Relaxed);
     if handler != 0 {
         // SAFETY: only `on_fault` stores here, and what it stores is such a function.
@@ -159,7 +184,7 @@ pub fn on_fault(handler: fn(u8) -> !) {
         set_action(
             signal,
             fault as *const () as usize,
-            (nr::SA_ONSTACK | nr::SA_NODEFER) as usize,
+            (nr::SA_ONSTACK | nr::SA_NODEFER | nr::SA_SIGINFO) as usize,
         );
     }
 }

@@ -14,6 +14,7 @@
 //! probe crash             run an undefined instruction
 //! probe raw               leave the terminal on standard input raw, and exit
 //! probe close             close every descriptor, then wait for ever
+//! probe halt PID          stop that process as a debugger does, and hold
 //! probe args [ARG...]     print each argument in brackets
 //! probe syscall NR [A..]  make that system call, print its answer
 //! probe attack [NAME...]  try what a container must not do, all of it or that; print each answer
@@ -273,6 +274,17 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
         }
         b"crash" => arch::undefined(),
         b"raw" => make_raw(),
+        // What takes PID 1's place would judge its state; this never does.
+        verb if verb.starts_with(b"--judge=") => hold(),
+        b"halt" => {
+            const SEIZE: usize = 0x4206;
+            const INTERRUPT: usize = 0x4207;
+            let pid = arguments.number(2).unwrap_or(0);
+            call(nr::__NR_ptrace, [SEIZE, pid, 0, 0, 0]);
+            let answer = call(nr::__NR_ptrace, [INTERRUPT, pid, 0, 0, 0]);
+            say_number(b"halted ", answer.unsigned_abs(), b"\n");
+            hold()
+        }
         b"close" => {
             (0..1024).for_each(close);
             wait_for_ever()

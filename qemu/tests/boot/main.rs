@@ -15,6 +15,7 @@ mod prompt;
 mod screen;
 mod several;
 mod size;
+mod supervision;
 mod words;
 
 use pouch_qemu::bed::BoardBed;
@@ -126,6 +127,33 @@ fn boots() -> Vec<Boot> {
             words: "@longest".to_owned(),
             wants: EVERY,
             scenarios: scenarios![words::a_line_is_read_to_its_end, prompt::poweroff_switches_the_board_off],
+        },
+        Boot {
+            name: "watchdog",
+            words: supervision::WATCHDOG.to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![
+                supervision::a_hung_pid_1_resets_the_board,
+                supervision::the_board_is_left_to_the_watchdog_when_what_must_be_ready_is_not,
+            ],
+        },
+        Boot {
+            name: "root",
+            words: supervision::ROOT.to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![supervision::a_disk_becomes_the_root_and_containers_pivot_on_it],
+        },
+        Boot {
+            name: "no root",
+            words: supervision::NO_ROOT.to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![supervision::a_root_that_is_not_there_is_named_and_the_rescue_shell_comes],
+        },
+        Boot {
+            name: "crash",
+            words: supervision::ON_CRASH.to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![supervision::a_crash_halts_the_board_where_it_is_told_to],
         },
         Boot {
             name: "screen",

@@ -8,6 +8,7 @@ mod fleet;
 mod joining;
 mod life;
 mod network;
+mod reexec;
 mod remains;
 mod roots;
 mod running;
@@ -63,6 +64,9 @@ fn main() -> ExitCode {
         definitions::a_file_of_the_kernel_line_is_read_when_it_is_there,
         definitions::folders_of_containers_are_read_when_one_asks,
         definitions::nsinit_starts_and_joins_what_its_folder_defines,
+        reexec::another_image_takes_over_and_nobody_notices,
+        reexec::a_binary_that_cannot_go_on_is_answered_by_the_old_one,
+        reexec::two_hundred_crashes_under_load_lose_nothing,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
         faults::a_full_run_folder_costs_a_file_and_no_more,

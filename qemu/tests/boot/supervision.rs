@@ -1,0 +1,96 @@
+//! Another root, the watchdog, crashes that end the board
+
+use pouch_qemu::bed::BoardBed;
+use pouch_qemu::{Result, deadline};
+
+/// Kernel words of the boots here. The clock of softdog is the kernel's own.
+pub const WATCHDOG: &str = "pouch.modules=softdog pouch.watchdog=/dev/watchdog,4 pouch.log=debug";
+pub const ROOT: &str = "pouch.modules=virtio_pci,virtio_blk,ext4 pouch.root=/dev/vda,ext4";
+pub const NO_ROOT: &str = "pouch.modules=ext4 pouch.root=/dev/nothing pouch.container=never,tty=none";
+pub const ON_CRASH: &str = "pouch.on-crash=halt";
+
+pub fn a_hung_pid_1_resets_the_board(board: &mut BoardBed) -> Result<()> {
+    let board = board.boot()?;
+    let serial = board.serial();
+    // It is fed, also over a crash: twice its time passes.
+    serial.run("kill -SEGV 1; pouch list; ls -l /proc/1/fd | grep -c /dev/watchdog")?;
+    assert_eq!(serial.run("sleep 9; ls -l /proc/1/fd | grep -c /dev/watchdog")?, "1");
+    serial.type_line("probe halt 1")?;
+    board.expect_reboot()
+}
+
+pub fn the_board_is_left_to_the_watchdog_when_what_must_be_ready_is_not(board: &mut BoardBed) -> Result<()> {
+    let board = board.start()?;
+    board.serial().reach_prompt()?.run("pouch start must --restart always --ready fd:3 --tty none -- probe hold")?;
+    board.serial().expect_within(deadline::HEAVY, "softdog: Initiating system reboot")?;
+    board.expect_reboot()
+}
+
+pub fn a_crash_halts_the_board_where_it_is_told_to(board: &mut BoardBed) -> Result<()> {
+    let board = board.boot()?;
+    board.serial().type_line("kill -SEGV 1")?;
+    board.expect_halt()
+}
+
+pub fn a_root_that_is_not_there_is_named_and_the_rescue_shell_comes(board: &mut BoardBed) -> Result<()> {
+    let serial = board.start()?.serial();
+    serial.expect_within(
+        deadline::BOOT,
+        "Pouch: pouch.root: unable to switch to /dev/nothing: No such file or directory; no containers, the rescue shell",
+    )?;
+    assert_eq!(serial.prompt()?.run("pouch list")?, "Pouch containers:");
+    Ok(())
+}
+
+/// A disk that lies in a file as long as the boots.
+pub fn a_disk_becomes_the_root_and_containers_pivot_on_it(board: &mut BoardBed) -> Result<()> {
+    let disk = std::env::temp_dir().join(format!("pouch-root-{}-{}", board.board.name, std::process::id()));
+    std::fs::File::create(&disk)?.set_len(64 << 20)?;
+    let drive = format!("file={},if=none,id=d0,format=raw", disk.display());
+    board.qemu_arguments(&["-drive", &drive, "-device", "virtio-blk-pci,drive=d0"]);
+    let tried = root_twice(board);
+    board.qemu_arguments(&[]);
+    std::fs::remove_file(&disk)?;
+    tried
+}
+
+fn root_twice(board: &mut BoardBed) -> Result<()> {
+    // Nothing on it: that is named, and the rescue shell makes a root of it.
+    let running = board.start()?;
+    running.serial().expect_within(deadline::BOOT, "unable to switch to /dev/vda: Invalid argument")?;
+    let serial = running.serial().prompt()?;
+    serial.run("mke2fs /dev/vda >/dev/null 2>&1; mkdir /mnt; mount -t ext4 /dev/vda /mnt")?;
+    serial.run_within(deadline::HEAVY, "cp -a /bin /sbin /etc /init /lib /root /srv /usr /mnt; mkdir -p /mnt/var/lib/pouch; echo disk >/mnt/etc/hostname; umount /mnt; echo ok")?;
+    serial.type_line("reboot")?;
+    running.expect_reboot()?;
+    // The same disk: now it is the root.
+    let running = board.start()?;
+    let serial = running.serial().reach_prompt()?;
+    assert_eq!(serial.run("hostname; grep -c '^/dev/vda / ext4 rw' /proc/mounts")?, "disk\n1");
+    for place in ["/proc", "/sys", "/dev", "/dev/pts", "/run", "/tmp", "/sys/fs/cgroup"] {
+        assert_eq!(serial.run(&format!("grep -c ' {place} ' /proc/mounts"))?, "1", "{place}");
+    }
+    assert_eq!(
+        serial.run("ls -d /.pouch-root 2>&1 | grep -c 'No such'; readlink /proc/1/root; readlink /proc/1/cwd")?,
+        "1\n/\n/"
+    );
+    serial.run("echo kept >/srv/note; sync; pouch start web /srv/web --tty none -- /bin/sh -c 'ls /; sleep 1000'")?;
+    assert_eq!(
+        serial.run("cut -d ' ' -f 2 /proc/$(sed -n 's/^PID: //p' /run/pouch/cont_web)/mounts | grep -c '^/$'")?,
+        "1"
+    );
+    serial.type_line("busybox reboot")?;
+    running.expect_reboot()?;
+    let running = board.start()?;
+    running.serial().expect_within(deadline::BOOT, "Pouch: the last end: reboot, asked for by SIGTERM")?;
+    let serial = running.serial().prompt()?;
+    assert_eq!(
+        serial.run("cat /srv/note; dmesg | grep -c 'EXT4-fs.*recovery'")?,
+        "kept\n0",
+        "it was not unmounted in order"
+    );
+    // The power fails.
+    running.machine().kill();
+    board.start()?.serial().expect_within(deadline::BOOT, "Pouch: the last end: it came without a word")?;
+    Ok(())
+}

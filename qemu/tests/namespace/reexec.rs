@@ -1,0 +1,104 @@
+//! PID 1 in place of itself: another image, and crashes without end
+
+use crate::Fresh;
+use pouch_qemu::{Result, deadline};
+
+/// Another binary than the one that runs: the same with bytes behind its end, of which a digest knows.
+const OTHER: &str = "cp /init /tmp/other; echo another >>/tmp/other";
+
+pub fn another_image_takes_over_and_nobody_notices(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    serial.run(
+        "mine=still; pouch start rx1; pouch start rx2 --tty none --restart always -- /bin/sh -c 'sleep 2; exit 4'",
+    )?;
+    serial.run("pouch start rx3 --tty none --ready fd:9 -- /bin/sh -c 'while [ ! -e /tmp/go ]; do sleep 0.1; done; echo >&9; exec sleep 1000'")?;
+    serial.run(
+        "pouch start rx4 --tty none --after rx3 -- /bin/probe hold >/dev/null & pouch logs rx1 -f >/tmp/followed &",
+    )?;
+    let view = "pouch list | grep -v rx2 | sed 's/age [^ ]*//; s/memory [^ ]*//'";
+    let before = serial.run(view)?;
+    let pids = serial.run("grep PID /run/pouch/cont_rx[134]")?;
+    serial.run(OTHER)?;
+    for binary in ["", " /tmp/other", " /tmp/other", ""] {
+        assert_eq!(serial.run_status(&format!("pouch reexec{binary}"))?, (String::new(), 0));
+        assert_eq!(serial.run("echo $mine here")?, "still here");
+        assert_eq!(serial.run(view)?, before);
+    }
+    assert_eq!(serial.run("grep PID /run/pouch/cont_rx[134]")?, pids);
+    assert_eq!(serial.run("pouch events | grep -c 'another image took over'")?, "4");
+    // A session, its shell's memory, its ring, the way back, whoever follows.
+    serial.type_line("connect rx1")?.expect("tty1 connected\n")?.prompt()?;
+    serial.run("kept=treasure; echo before-$kept")?;
+    serial.type_line("disconnect")?.expect("Console connected\n")?.prompt()?;
+    serial
+        .type_line("(sleep 0.5; pouch reexec /tmp/other; touch /tmp/done) & connect rx1")?
+        .expect("tty1 connected\n")?;
+    serial.send(b"\r")?.prompt()?.run("until [ -e /tmp/done ]; do sleep 0.1; done")?;
+    assert_eq!(serial.run("echo after-$kept")?, "after-treasure");
+    serial.type_line("disconnect")?.expect("Console connected\n")?.prompt()?;
+    let log = serial.run("pouch logs rx1")?;
+    assert!(log.contains("before-treasure") && log.contains("after-treasure"), "{log}");
+    assert_eq!(serial.run("grep -c after-treasure /tmp/followed")?, "1");
+    // Timers, policies, readiness, those who wait.
+    serial.run("until grep -q 'RESTARTS: [2-9]' /run/pouch/cont_rx2; do sleep 0.1; done")?;
+    serial.run("touch /tmp/go; until grep -qs 'STATE: started' /run/pouch/cont_rx4; do sleep 0.1; done")?;
+    for name in ["rx4", "rx3", "rx2", "rx1"] {
+        assert!(serial.run(&format!("pouch destroy {name}"))?.contains(&format!("Pouch: {name} destroyed")));
+    }
+    Ok(())
+}
+
+pub fn a_binary_that_cannot_go_on_is_answered_by_the_old_one(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    serial.run("mine=still; pouch start ry1")?;
+    let before = serial.run("ls /proc/1/fd | wc -l")?;
+    for binary in ["/bin/busybox", "/etc/passwd", "/bin/probe"] {
+        assert_eq!(
+            serial.run_status(&format!("pouch reexec {binary}"))?,
+            (format!("Pouch: {binary} does not take over; the old one goes on"), 1)
+        );
+        assert_eq!(serial.run("echo $mine; pouch list | grep -c 'ry1 : started'")?, "still\n1");
+    }
+    let (words, status) = serial.run_status("pouch reexec /nothing")?;
+    assert_eq!((words.as_str(), status), ("Pouch: unable to open /nothing: No such file or directory", 1));
+    assert_eq!(serial.run("ls /proc/1/fd | wc -l")?, before, "descriptors");
+    serial.run("pouch destroy ry1")?;
+    Ok(())
+}
+
+pub fn two_hundred_crashes_under_load_lose_nothing(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("pouch.crash-limit=0")?;
+    let serial = namespace.serial().reach_prompt()?;
+    let all = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do";
+    // Each counts, a line a number; nothing of it may be missing at the end.
+    let count = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo $i; sleep 0.02; done; sleep 1000";
+    serial.run(&format!("{all} pouch start rz$i --tty none -- /bin/sh -c '{count}'; done >/dev/null"))?;
+    serial.run("pouch start rz17 --tty tty1")?;
+    let pids = serial.run("cat /run/pouch/cont_rz* | grep -E '^(PID|NAME)'")?;
+    serial.run(
+        "set +m; (n=0; while [ $n -lt 200 ]; do kill -SEGV 1; n=$((n+1)); usleep 20000; done; touch /tmp/crashed) &",
+    )?;
+    // Somebody works meanwhile.
+    serial.type_line("connect tty1")?.expect("tty1 connected\n")?.prompt()?;
+    let mut worked = 0;
+    while serial.run_within(deadline::HEAVY, "ls /tmp/crashed 2>/dev/null | wc -l")? == "0" {
+        worked += 1;
+        assert_eq!(serial.run(&format!("echo $(({worked} * 7))"))?, (worked * 7).to_string());
+    }
+    assert!(worked > 3, "nobody worked meanwhile: {worked}");
+    serial.type_line("disconnect")?.expect("Console connected\n")?.prompt()?;
+    let crashes = serial.run("pouch events | grep -c 'goes on after a crash'")?;
+    // Two that come at once can be one.
+    assert!(crashes.lines().next().unwrap_or_default().parse::<u32>().is_ok_and(|n| n > 150), "{crashes}");
+    assert_eq!(serial.run("cat /run/pouch/cont_rz* | grep -E '^(PID|NAME)'")?, pids);
+    let whole = "until [ \"$(pouch logs rz$i | tail -n 1)\" = 300 ]; do sleep 0.1; done; pouch logs rz$i | awk '$1 != NR { bad=1 } END { print bad+0, NR }'";
+    let counted = serial.run_within(deadline::HEAVY, &format!("{all} {whole}; done | sort | uniq -c"))?;
+    assert_eq!(counted.trim(), "16 0 300");
+    serial.run_within(
+        deadline::HEAVY,
+        &format!("{all} pouch destroy rz$i; done | grep -c destroyed; pouch destroy rz17"),
+    )?;
+    Ok(())
+}
