@@ -227,7 +227,8 @@ fn gunzip(archive: &OwnedFd, to: &OwnedFd) -> Option<()> {
             while flags & bit != 0 && next()? != 0 {}
         }
         if flags & 2 != 0 {
-            (next()?, next()?);
+            next()?;
+            next()?;
         }
         let (mut check, mut count) = (!0u32, 0u32);
         let mut drain = |bytes: &[u8]| {

@@ -8,6 +8,7 @@ mod containers;
 mod definitions;
 mod flow;
 mod host;
+mod images;
 mod joining;
 mod limits;
 mod network;
@@ -56,6 +57,8 @@ fn boots() -> Vec<Boot> {
                 containers::the_detach_key_leaves_a_hung_container_and_a_fourth_goes_through,
                 containers::the_death_of_a_connected_container_returns_the_line_with_its_reason,
                 containers::a_folder_is_the_root_of_a_container,
+                images::an_image_of_the_store_runs_under_an_overlay,
+                images::image_files_are_roots_and_leave_no_loop_device,
                 containers::a_container_on_the_hosts_root_does_not_see_the_way_to_pid_1,
                 containers::a_failed_start_leaves_nothing_behind,
                 containers::stop_kill_and_logs_do_as_they_say,
