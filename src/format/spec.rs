@@ -322,7 +322,7 @@ impl SpecBuf {
                 kind(other.tag) == kind(record.tag)
                     && (record.tag != Tag::Env || super::text::cut(other.bytes, b'=').0 == key)
             });
-            if !has && !(bare && record.tag == Tag::Env) {
+            if !(has || bare && record.tag == Tag::Env) {
                 self.push(record.tag, record.bytes)?;
             }
         }
