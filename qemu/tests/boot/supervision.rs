@@ -5,7 +5,7 @@ use pouch_qemu::{Result, deadline};
 
 /// Kernel words of the boots here. The clock of softdog is the kernel's own.
 pub const WATCHDOG: &str = "pouch.modules=softdog pouch.watchdog=/dev/watchdog,4 pouch.log=debug";
-pub const ROOT: &str = "pouch.modules=virtio_pci,virtio_blk,ext4 pouch.root=/dev/vda,ext4";
+pub const ROOT: &str = "pouch.modules=virtio_pci,virtio_blk pouch.root=/dev/vda,ext4";
 pub const NO_ROOT: &str = "pouch.modules=ext4 pouch.root=/dev/nothing pouch.container=never,tty=none";
 pub const ON_CRASH: &str = "pouch.on-crash=halt";
 
@@ -89,7 +89,8 @@ fn root_twice(board: &mut BoardBed) -> Result<()> {
         "kept\n0",
         "it was not unmounted in order"
     );
-    // The power fails.
+    // The power fails, once what the boot wrote is on the disk.
+    serial.run("sync")?;
     running.machine().kill();
     board.start()?.serial().expect_within(deadline::BOOT, "Pouch: the last end: it came without a word")?;
     Ok(())
