@@ -17,6 +17,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+/// Bytes between a board's serial port and whoever reads it.
+const SEND_BUFFER: usize = 16 * 1024;
+
 /// What a boot may have beside its board's description.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -79,6 +82,8 @@ impl Machine {
         let (mut serials, mut given) = (Vec::new(), Vec::new());
         for number in 0..board.serials {
             let (ours, theirs) = UnixStream::pair()?;
+            // A line that nobody reads is to stall soon, not after the kernel's hundreds of KiB.
+            rustix::net::sockopt::set_socket_send_buffer_size(&theirs, SEND_BUFFER)?;
             command.args([
                 "-chardev",
                 &format!("socket,id=serial{number},fd={}", theirs.as_raw_fd()),

@@ -107,7 +107,9 @@ impl Init {
         }
         // To the log first: a board whose console is wrong still says why.
         self.each_definition(line, Pass::Log);
-        self.t.definitions_wait = !modules.is_empty();
+        // They take their slots before the lines are opened, which then show them, and are
+        // launched after that: what a slot's line is says what TERM is.
+        self.t.definitions_wait = true;
         if !self.t.config.rescue {
             self.each_definition(line, Pass::Start);
         }
@@ -116,9 +118,11 @@ impl Init {
         if let Some(words) = lost {
             self.tell_console(words.as_str());
         }
-        self.load_modules(&modules);
-        if !self.t.definitions_wait {
+        if modules.is_empty() {
+            self.units_launch_waiting();
             self.modules_there();
+        } else {
+            self.load_modules(&modules);
         }
     }
 

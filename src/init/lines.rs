@@ -181,6 +181,7 @@ impl Init {
             detach: Detach::default(),
             answers: Answers::default(),
             keys_lost: 0,
+            lost: 0,
             keyboard,
             stuck: None,
             stalled: false,

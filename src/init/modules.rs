@@ -13,9 +13,6 @@ use crate::sys::{self, process};
 impl Init {
     /// Starts the child that loads them in this order. Containers wait for its end.
     pub(super) fn load_modules(&mut self, names: &[&[u8]]) {
-        if !self.t.definitions_wait {
-            return;
-        }
         match process::fork(0, None) {
             Ok(process::Fork::Parent { pid, .. }) => self.t.helper = Some(pid),
             Ok(process::Fork::Child) => {

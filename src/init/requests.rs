@@ -279,9 +279,11 @@ impl Init {
 
     fn ask_disconnect(&mut self, id: ClientId, unit: UnitId) {
         let session = self.t.unit_session(unit);
-        // The line that typed it, whatever terminal the command has inside.
+        // The line that typed it, whatever terminal the command has inside. One that nobody works
+        // on shows what it shows: a program inside does not move it.
         if let Some(session) = session
             && let Some(line) = self.t.board.mover(session)
+            && self.t.board.works(line)
         {
             self.session_drain(session);
             self.session_shown(session);

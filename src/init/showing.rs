@@ -115,17 +115,16 @@ impl Init {
     /// Moves bytes to the line until it takes no more, none are left, or its turn is over.
     #[inline(never)]
     pub(super) fn line_pump(&mut self, line: Line) {
-        let (mut left, mut stuck) = (true, None);
-        for go in 0..GOES {
-            match self.line_go(line) {
+        let (mut left, mut moved, mut stuck) = (true, false, None);
+        for _ in 0..GOES {
+            match self.line_go(line, &mut moved) {
                 Ok(true) => {}
                 Ok(false) => {
                     left = false;
                     break;
                 }
                 Err(Errno::AGAIN | Errno::INTR) => {
-                    // It took nothing at all this time.
-                    stuck = (go == 0).then(time::now_ms);
+                    stuck = Some(time::now_ms());
                     break;
                 }
                 Err(_) => return self.line_down(line),
@@ -133,8 +132,10 @@ impl Init {
         }
         if let Some(record) = self.t.line_mut(line) {
             match stuck {
-                Some(now) => record.stuck = record.stuck.or(Some(now)),
-                None => (record.stuck, record.stalled) = (None, false),
+                // It took nothing at all this time. What the ring lost is no progress.
+                Some(now) if !moved => record.stuck = record.stuck.or(Some(now)),
+                // Nobody may call again before it moves: the time runs from now on.
+                stuck => (record.stuck, record.stalled) = (stuck, false),
             }
         }
         self.line_rearm(line, left);
@@ -155,24 +156,44 @@ impl Init {
     }
 
     /// One write. `Ok(false)`: nothing is left to write.
-    fn line_go(&mut self, line: Line) -> Result<bool, Errno> {
-        let Some(record) = self.t.line(line) else {
+    fn line_go(&mut self, line: Line, moved: &mut bool) -> Result<bool, Errno> {
+        let Some(record) = self.t.line_mut(line) else {
             return Ok(false);
         };
         let Some(fd) = &record.fd else {
             return Ok(false);
         };
+        // 0. What it missed, in one sum once it moves.
+        if record.lost > 0 {
+            let mut words = Words::new(if record.at_margin { "\r[" } else { "\r\n[" });
+            let text = words.num(record.lost).add(" bytes lost]\r\n").as_str();
+            let written = files::write(fd, text.as_bytes())?;
+            let rest = text.as_bytes().get(written..).unwrap_or_default();
+            let _ = record.notice.extend_from_slice(rest);
+            (record.lost, record.at_margin, *moved) = (0, rest.is_empty(), true);
+            return Ok(true);
+        }
         // 1. The rest of what it left. 3. What it shows. Each from where this line has not seen it.
         let (session, until) = match record.tail {
             Some(tail) => tail,
             // 2. What PID 1 has to say.
-            None if !record.notice.is_empty() => return self.line_go_notice(line),
+            None if !record.notice.is_empty() => {
+                let gone = self.line_go_notice(line);
+                *moved |= gone.is_ok();
+                return gone;
+            }
             None => match self.t.shows(line) {
                 Some(session) => (session, u64::MAX),
                 None => return Ok(false),
             },
         };
         let place = usize::from(session);
+        let Some(record) = self.t.line(line) else {
+            return Ok(false);
+        };
+        let Some(fd) = &record.fd else {
+            return Ok(false);
+        };
         let from = record.shown.get(place).copied().unwrap_or(0);
         let (lost, piece) = self.ring_read(session, from);
         let most = until.saturating_sub(from + lost).min(GO) as usize;
@@ -180,6 +201,7 @@ impl Init {
         let mut written = 0;
         if lost == 0 && !piece.is_empty() {
             written = files::write(fd, piece)?;
+            *moved = true;
         }
         let last = piece.get(written.wrapping_sub(1)).copied();
         let done = lost == 0 && piece.is_empty();
@@ -187,6 +209,7 @@ impl Init {
             if let Some(shown) = record.shown.get_mut(place) {
                 *shown += lost + written as u64;
             }
+            record.lost += lost;
             if let Some(last) = last {
                 record.at_margin = last == b'\n';
             }
@@ -194,10 +217,6 @@ impl Init {
                 record.tail = None;
                 return Ok(true);
             }
-        }
-        if lost > 0 {
-            let mut words = Words::new("[");
-            self.line_say(line, words.num(lost).add(" bytes lost]").as_str());
         }
         Ok(!done)
     }

@@ -42,7 +42,7 @@ const UNIT: &[Field] = fields!(UnitRecord: pid pidfd ppid slot session spec_len 
 const SESSION: &[Field] = fields!(SessionRecord: whose held wants_out ring master slave size pts label
     epitaph);
 const LINE: &[Field] = fields!(LineRecord: fd slot stuck stalled wants_out at_margin vt rdev tail size
-    look_again client detach answers keys_lost keyboard look_backoff device shown typed notice);
+    look_again client detach answers keys_lost keyboard look_backoff device shown typed notice lost);
 const SHELL: &[Field] = fields!(ShellRecord: pid pidfd report session fault backoff due not_before);
 const CLIENT: &[Field] = fields!(ClientRecord: fd inside pid waits);
 
@@ -165,6 +165,7 @@ fn no_line() -> LineRecord {
         detach: detach::Detach::default(),
         answers: Default::default(),
         keys_lost: 0,
+        lost: 0,
         keyboard: 0,
         look_backoff: Backoff::new(),
         shell: ShellRecord {

@@ -167,6 +167,8 @@ pub(super) struct LineRecord {
     pub(super) stuck: Option<u64>,
     /// It makes no progress: nobody waits for it any more, and it loses output.
     pub(super) stalled: bool,
+    /// Bytes that it missed, and was not told of yet.
+    pub(super) lost: u64,
     /// The line's writing side is waited for.
     pub(super) wants_out: bool,
     /// The last byte written was a line's end.

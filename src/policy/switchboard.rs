@@ -182,11 +182,12 @@ impl Switchboard {
     }
 
     /// The line that a request out of this session moves: of those that show it the one that
-    /// typed last, else the first. One that shows another is where its person moved on to.
+    /// typed last, else the first on which somebody works, else the first. One that shows another is where its person moved on to.
     pub fn mover(&self, session: Session) -> Option<Line> {
         let typed = self.typist.get(usize::from(session)).copied().flatten();
         typed
             .filter(|l| self.shows(*l) == Some(session))
+            .or_else(|| self.lines_showing(session).find(|l| self.works(*l)))
             .or_else(|| self.lines_showing(session).next())
     }
 

@@ -11,6 +11,7 @@ mod host;
 mod images;
 mod joining;
 mod limits;
+mod lines;
 mod network;
 mod prompt;
 mod screen;
@@ -157,6 +158,30 @@ fn boots() -> Vec<Boot> {
             words: supervision::ON_CRASH.to_owned(),
             wants: EVERY,
             scenarios: scenarios![supervision::a_crash_halts_the_board_where_it_is_told_to],
+        },
+        Boot {
+            name: "lines",
+            words: lines::WORDS.to_owned(),
+            wants: SEEN,
+            scenarios: scenarios![
+                lines::the_last_console_that_is_there_is_the_console,
+                lines::two_people_share_a_session_and_hear_of_each_other,
+                lines::two_thousand_moves_lose_no_descriptor_and_no_byte,
+                lines::the_keyboard_and_the_screen_are_lines_too,
+                lines::a_line_that_nobody_reads_costs_the_others_nothing,
+            ],
+        },
+        Boot {
+            name: "pulled",
+            words: "pouch.console=ttyS2,ttyS4".to_owned(),
+            wants: SEEN,
+            scenarios: scenarios![lines::a_port_that_is_pulled_out_comes_back_with_what_was_missed],
+        },
+        Boot {
+            name: "locked",
+            words: "pouch.shell=none pouch.console=ttyS1".to_owned(),
+            wants: SEEN,
+            scenarios: scenarios![lines::a_locked_board_has_no_shell_on_any_line],
         },
         Boot {
             name: "screen",
