@@ -569,6 +569,39 @@ mod tests {
                         w.perform(&actions);
                     });
                 }
+                go(std::format!("typed on {line}"), &|w| {
+                    let before = [A, B].map(|l| w.board.shows(l));
+                    let watches = w.board.watches(line);
+                    let _ = w.board.typed(line);
+                    assert_eq!(
+                        [A, B].map(|l| w.board.shows(l)),
+                        before,
+                        "a key moved a line"
+                    );
+                    let Some(session) = before[usize::from(line)] else {
+                        return;
+                    };
+                    // Every byte goes to one session, and what is typed there next is this line's.
+                    assert_eq!(w.board.works(line), !watches);
+                    assert_eq!(w.board.answers(line), !watches);
+                    assert!(watches || w.board.mover(session) == Some(line));
+                });
+                go(
+                    std::format!("line {line} vanishes and is there again"),
+                    &|w| {
+                        let before = w.board.shows(other);
+                        if let Some(shell) = w.board.line_down(line) {
+                            w.alive[usize::from(shell)] = false;
+                            let actions = w.board.session_gone(shell);
+                            w.perform(&actions);
+                        }
+                        let actions = w
+                            .board
+                            .line_up(line, w.homes[usize::from(line)], Some(line));
+                        w.perform(&actions);
+                        assert_eq!(w.board.shows(other), before, "one line's end moved another");
+                    },
+                );
                 go(std::format!("enter on {line}"), &|w| {
                     let before = w.board.shows(line);
                     let action = w.board.enter(line);
@@ -590,22 +623,27 @@ mod tests {
                 });
                 // Only one who works on the line connects it: something is shown there.
                 if self.board.shows(line).is_some() {
-                    for session in CONTAINERS
+                    for (session, watch) in CONTAINERS
                         .into_iter()
-                        .filter(|s| self.alive[usize::from(*s)])
+                        .flat_map(|s| [(s, false), (s, true)])
+                        .filter(|(s, _)| self.alive[usize::from(*s)])
                     {
-                        go(std::format!("connect {line} to {session}"), &|w| {
-                            let before = w.board.shows(other);
-                            w.board.typed(line);
-                            let action = w.board.connect(line, session, false);
-                            w.perform(&action.into_iter().collect());
-                            assert_eq!(w.board.shows(line), Some(session));
-                            assert_eq!(
-                                w.board.shows(other),
-                                before,
-                                "one person's connect moved another's line"
-                            );
-                        });
+                        go(
+                            std::format!("connect {line} to {session}, watch {watch}"),
+                            &|w| {
+                                let before = w.board.shows(other);
+                                let _ = w.board.typed(line);
+                                let action = w.board.connect(line, session, watch);
+                                w.perform(&action.into_iter().collect());
+                                assert_eq!(w.board.works(line), !watch);
+                                assert_eq!(w.board.shows(line), Some(session));
+                                assert_eq!(
+                                    w.board.shows(other),
+                                    before,
+                                    "one person's connect moved another's line"
+                                );
+                            },
+                        );
                     }
                 }
             }
@@ -651,6 +689,34 @@ mod tests {
             walk(&world(homes), 6, &mut count);
             assert!(count > 3_000, "only {count} states were walked");
         }
+    }
+
+    #[test]
+    fn a_handed_line_shows_one_session_and_is_let_go_after_it() {
+        for leaves in [true, false] {
+            let mut board = Switchboard::new();
+            assert!(board.line_up(A, Home::Release, None).is_empty());
+            assert!(board.connect(A, 10, false).is_some());
+            let actions = match leaves {
+                true => board.disconnect(A),
+                false => board.session_gone(10),
+            };
+            assert_eq!(actions.as_slice(), [Action::Release { line: A }]);
+            assert_eq!((board.shows(A), board.enter(A)), (None, None));
+        }
+    }
+
+    #[test]
+    fn one_who_moved_on_is_not_moved_from_behind() {
+        let mut w = world([Home::Shell, Home::Offer]);
+        let _ = w.board.shell_up(A, 20);
+        w.board.typed(A);
+        let _ = w.board.connect(A, 10, false);
+        assert_eq!(w.board.mover(20), None);
+        assert_eq!(
+            (w.board.moved(20, 10), w.board.moved(20, 11)),
+            (Some(A), None)
+        );
     }
 
     #[test]
