@@ -206,7 +206,14 @@ pub(super) fn mount(root: BorrowedFd<'_>, fs: &'static Fs, more: u32, now: &Now<
 /// Begins a file system of that kind; the kernel's module for it is loaded if it must be.
 pub fn context(kind: &CStr) -> Result<mount::Context, Errno> {
     match mount::Context::new(kind) {
-        Err(Errno::NODEV) if modules::load(kind.to_bytes()).is_ok() => mount::Context::new(kind),
+        Err(Errno::NODEV) => {
+            // What checks by it asks for it by an alias, which modules.dep does not know.
+            let _ = modules::load(b"crc32c_generic");
+            match modules::load(kind.to_bytes()) {
+                Ok(()) => mount::Context::new(kind),
+                Err(_) => Err(Errno::NODEV),
+            }
+        }
         other => other,
     }
 }
