@@ -6,6 +6,7 @@
 //! - [`bench`] `./scripts/bench`: figures side by side with busybox on the same kernel
 //! - [`bed`] what a scenario gets: a booted board, or the binary in namespaces of this machine
 //! - [`inside`] the first process of such namespaces, before it becomes pouch
+//! - [`soak`] hours of random work, counted
 //! - [`scenario`] the runner of the boot tests
 //! - [`console`] `./scripts/boot`: this terminal, or a pipe, as the board's serial port
 //! - [`machine`], [`qmp`] a QEMU that dies with us, and its control socket
@@ -43,6 +44,7 @@ pub mod qmp;
 pub mod scenario;
 pub mod screen;
 pub mod serial;
+pub mod soak;
 pub mod squeeze;
 pub mod terminal;
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FILE] [--program NAME=FILE]...
        pouch-qemu boot BOARD [--append WORDS] [--kvm] [-- QEMU-ARGUMENT...]
        pouch-qemu card BOARD --kernel-tree DIR [--firmware DIR] [--boot-script FILE]
+       pouch-qemu soak BOARD SECONDS SEED
        pouch-qemu squeeze BINARY PAYLOAD
        pouch-qemu bench BOARD [--boots N] [--markdown]
        pouch-qemu check [FILE | -- KERNEL-WORDS]";
@@ -50,6 +51,7 @@ fn run(arguments: &[String]) -> Result<i32> {
         "pack" => pack(&root, &board, rest),
         "card" => card(&root, &board, rest),
         "boot" => boot(&root, &board, rest),
+        "soak" => soak(&board, rest),
         "bench" => bench::run(&root, &board, bench::Plan::from_arguments(rest)?),
         _ => Err(Error::new(USAGE)),
     }
@@ -106,4 +108,16 @@ fn boot(root: &std::path::Path, board: &Board, mut rest: &[String]) -> Result<i3
         }
     }
     console::boot(root, board, &options)
+}
+
+fn soak(board: &Board, rest: &[String]) -> Result<i32> {
+    let [seconds, seed] = rest else { return Err(Error::new(USAGE)) };
+    let number = |text: &str| text.parse().map_err(|_| Error::new(format!("{text} is no number")));
+    let mut bed = pouch_qemu::bed::BoardBed::new(&board.name, "pouch.crash-limit=0")?;
+    let running = bed.boot()?;
+    let found = pouch_qemu::soak::soak(running, std::time::Duration::from_secs(number(seconds)?), number(seed)?)?;
+    println!("{found}");
+    running.serial().type_line("poweroff")?;
+    running.expect_power_off()?;
+    Ok(0)
 }

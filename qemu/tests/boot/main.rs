@@ -17,6 +17,7 @@ mod prompt;
 mod screen;
 mod several;
 mod size;
+mod soak;
 mod supervision;
 mod words;
 
@@ -41,6 +42,13 @@ const SEEN: fn(&Board) -> bool = |board| board.machine == "pc";
 
 fn boots() -> Vec<Boot> {
     vec![
+        // The longest of all begins first.
+        Boot {
+            name: "soak",
+            words: "pouch.crash-limit=0".to_owned(),
+            wants: |board| board.name == "qemu-x86_64",
+            scenarios: scenarios![soak::minutes_of_random_work_leave_nothing_over],
+        },
         Boot {
             name: "containers",
             words: String::new(),
