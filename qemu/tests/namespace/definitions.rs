@@ -57,23 +57,23 @@ pub fn a_file_defines_a_container_and_options_hold_over_it(fresh: &mut Fresh) ->
         "other\nPouch: web destroyed"
     );
     for (text, words) in [
-        ("{\"hostname\": \"x\"", "/f:2:1: the file ends here, and something is missing"),
+        ("{\"hostname\": \"x\"", "/srv/f:2:1: the file ends here, and something is missing"),
         (
             "{\"namespaces\": [\"NEWPID\"]}",
-            "/f:1:16: a root or mounts of its own want NEWNS among the namespaces, else the board",
+            "/srv/f:1:16: a root or mounts of its own want NEWNS among the namespaces, else the board",
         ),
         (
             "{\"hostname\":\"x\",\"namespaces\":[\"NEWNS\"]}",
-            "/f:1:13: \"x\": a hostname wants NEWUTS among the namespaces, else the board",
+            "/srv/f:1:13: \"x\": a hostname wants NEWUTS among the namespaces, else the board",
         ),
-        ("{\"capabilities_keep\":[\"FLY\"]}", "/f:1:23: \"FLY\": unknown capability"),
+        ("{\"capabilities_keep\":[\"FLY\"]}", "/srv/f:1:23: \"FLY\": unknown capability"),
         (
             "{\"capabilities\":[\"KILL\"],\"namespaces\":{\"NEWNS\":true},\"network\":{}}",
-            "/f:1:17: kept or taken away? The file mixes two ages",
+            "/srv/f:1:17: kept or taken away? The file mixes two ages",
         ),
     ] {
-        write(serial, "/f", text)?;
-        for command in ["pouch start x --config /f", "pouch check /f"] {
+        write(serial, "/srv/f", text)?;
+        for command in ["pouch start x --config /srv/f", "pouch check /srv/f"] {
             let (said, status) = serial.run_status(command)?;
             assert!(said.starts_with(&format!("Pouch: {words}")) && !said.contains('\n'), "{said}");
             assert_eq!(status, 1, "{text}");
