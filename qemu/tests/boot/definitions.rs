@@ -15,7 +15,7 @@ pub fn the_sample_of_2014_starts_and_is_joined_as_it_is(board: &mut BoardBed) ->
     assert_eq!(serial.run_status("pouch check >/dev/null")?, (String::new(), 0));
     serial.run_within(
         deadline::HEAVY,
-        "nsinit exec sh -c 'sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 & until [ -e .nspid ]; do :; done",
+        "(nsinit exec sh -c 'sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 &); until [ -e .nspid ]; do :; done",
     )?;
     let info = serial.run("pouch info koye")?;
     assert!(info.contains("ADDRESS: 172.17.0.100/16") && info.contains("CAPABILITIES: taken-away"), "{info}");

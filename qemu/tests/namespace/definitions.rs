@@ -183,7 +183,7 @@ pub fn nsinit_starts_and_joins_what_its_folder_defines(fresh: &mut Fresh) -> Res
     assert!(lines.ends_with("/sys/class/net/lo"), "{lines}");
     assert_eq!(serial.run("ls -a /srv/koye | grep nspid; pouch list")?, "Pouch containers:");
     // In the background: its file, and the second that joins.
-    serial.run("nsinit exec sh -c 'touch /up; sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 & until [ -e up ] && [ -e .nspid ]; do :; done")?;
+    serial.run("(nsinit exec sh -c 'touch /up; sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 &); until [ -e up ] && [ -e .nspid ]; do :; done")?;
     assert_eq!(
         serial.run(
             "od -c .nspid | grep -c '\\\\n'; [ $(cat .nspid) = $(sed -n 's/^PID: //p' /run/pouch/cont_koye) ]; echo $?"
