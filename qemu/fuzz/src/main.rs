@@ -10,7 +10,7 @@ mod targets;
 
 use std::sync::OnceLock;
 
-static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+static TARGET: OnceLock<targets::Target> = OnceLock::new();
 
 /// Called by libfuzzer-sys for each input.
 ///
@@ -24,7 +24,7 @@ pub unsafe extern "C" fn rust_fuzzer_test_input(data: *const u8, len: usize) -> 
     0
 }
 
-fn chosen() -> fn(&[u8]) {
+fn chosen() -> targets::Target {
     let wanted = std::env::var("POUCH_FUZZ").unwrap_or_default();
     for (name, target) in targets::TARGETS {
         if *name == wanted {

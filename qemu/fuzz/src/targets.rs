@@ -6,11 +6,14 @@
 use pouch::format::message::{Reply, Request};
 use pouch::format::spec::{BadSpec, Spec, SpecBuf, Tag};
 use pouch::format::text::{Text, cut};
-use pouch::format::{cmdline, container, inflate as ours, options, unit};
+use pouch::format::{cmdline, container, inflate as ours, options, tar, unit};
 use std::io::Read;
 
+/// What takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Name and function; the corpus of one lies in qemu/tests/corpus/NAME.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("words", words),
     ("options", an_option),
     ("json", json),
@@ -18,6 +21,7 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("request", request),
     ("reply", reply),
     ("inflate", inflate),
+    ("tar", archive),
 ];
 
 /// The kernel command line, and the definitions in it.
@@ -133,5 +137,25 @@ fn inflate(packed: &[u8]) {
     if their_end.is_ok() && theirs.len() < MOST {
         assert!(end.is_some(), "what others take whole, we take");
         assert!(out == theirs, "and it is the same");
+    }
+}
+
+/// A tar archive's headers, and the records of POSIX in it.
+fn archive(bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Some((block, behind)) = rest.split_first_chunk::<{ tar::BLOCK }>() {
+        rest = behind;
+        let Some(head) = tar::head(block) else { continue };
+        let (prefix, name) = tar::name(block);
+        assert!(prefix.len() <= 155 && name.len() <= 100 && tar::link(block).len() <= 100);
+        assert!(![prefix, name].concat().contains(&0), "a name ends at its NUL");
+        assert!(head.mode <= 0o7777);
+        let mut records = rest.get(..head.size.min(rest.len() as u64) as usize).unwrap_or_default();
+        let mut before = records.len() + 1;
+        while let Some((key, _)) = tar::record(&mut records) {
+            assert!(records.len() < before, "each record takes something");
+            assert!(!key.contains(&b'='));
+            before = records.len();
+        }
     }
 }
