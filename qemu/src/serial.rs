@@ -129,7 +129,10 @@ impl Serial {
     pub fn reach_prompt(&mut self) -> Result<&mut Self> {
         let offer = |shown: &str| shown.find("ress Enter").map(|at| at + "ress Enter".len());
         let at_prompt = |shown: &str| screen::at_prompt(shown).then_some(shown.len());
-        self.wait(deadline::BOOT, "'press Enter' or a prompt", |shown| offer(shown).or_else(|| at_prompt(shown)))?;
+        // What PID 1 has to say about a kernel word may come behind the first prompt.
+        let behind = |shown: &str| shown.rfind("# \n").map(|at| at + "# \n".len());
+        let found = |shown: &str| offer(shown).or_else(|| at_prompt(shown)).or_else(|| behind(shown));
+        self.wait(deadline::BOOT, "'press Enter' or a prompt", found)?;
         let here = self.text_after(0);
         if !screen::at_prompt(&here) {
             self.send(b"\r")?;
