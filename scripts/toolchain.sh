@@ -73,7 +73,7 @@ install_core() {
     return 1
 }
 
-# build_program BOARD NAME: builds `pouch`, `probe`, or `packed`: pouch as it lies on a board's flash, deflated with
+# build_program BOARD NAME: builds `pouch`, `probe`, or `packed`: pouch as it lies on a board's flash: packed, with
 # what unpacks it. The path of the result is in BUILT.
 # With UNSTRIPPED=1 symbols are kept, in a target folder of its own: the gates of .ci/run read them.
 build_program() {

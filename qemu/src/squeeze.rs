@@ -1,10 +1,11 @@
 //! Packs a board's binary for the stub that unpacks it (src/packed)
 //!
-//! Calls are rewritten to name the place they lead to, which repeats where the way there does not; then deflate,
-//! as small as zopfli finds it. A mark at the binary's end tells one build from another. Same input, same bytes.
+//! Calls are rewritten to name the place they lead to, which repeats where the way there does not; then LZMA,
+//! whose reader is src/format/lzma.rs. A mark at the binary's end tells one build from another. Same input, same bytes.
 
 use crate::{Context, Error, Result};
-use std::num::NonZeroU64;
+use lzma_rust2::{LzmaOptions, LzmaWriter, MfType};
+use std::io::Write as _;
 use std::path::Path;
 
 /// What stands in front of the digest in the mark.
@@ -31,16 +32,31 @@ pub fn squeeze(binary: &Path, payload: &Path) -> Result<String> {
     }
     let size = u32::try_from(unpacked).map_err(|_| Error::new("a binary of more than 4 GiB"))?;
     let mut packed = size.to_le_bytes().to_vec();
-    let options =
-        zopfli::Options { iteration_count: NonZeroU64::new(25).unwrap_or(NonZeroU64::MIN), ..Default::default() };
-    zopfli::compress(options, zopfli::Format::Deflate, code.as_slice(), &mut packed)?;
+    packed.extend_from_slice(&lzma(&code, machine)?);
     std::fs::write(payload, &packed).context(|| format!("writing {}", payload.display()))?;
     let beside = format!("{}.mark", payload.display());
     std::fs::write(&beside, &mark).context(|| format!("writing {beside}"))?;
     Ok(format!("{unpacked} bytes packed into {}", packed.len()))
 }
 
-/// FNV-1a, which tells builds apart; nobody's word depends on it.
+/// The byte of properties and the stream of [`pouch::format::lzma`].
+fn lzma(code: &[u8], machine: u8) -> Result<Vec<u8>> {
+    // How many bits of the byte before, and of the place, tell what comes: each processor's smallest.
+    let (lc, lp, pb) = match machine {
+        183 => (1, 2, 2),
+        40 => (3, 1, 1),
+        _ => (3, 0, 0),
+    };
+    let options =
+        LzmaOptions { lc, lp, pb, nice_len: 273, mf: MfType::Bt4, depth_limit: 1000, ..LzmaOptions::with_preset(9) };
+    let mut packed = vec![options.get_props()];
+    let mut writer = LzmaWriter::new_no_header(&mut packed, &options, false)?;
+    writer.write_all(code)?;
+    writer.finish()?;
+    Ok(packed)
+}
+
+/// FNV-1a, which tells builds apart, and a damaged one from a whole one; it keeps nobody out.
 fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
@@ -80,6 +96,23 @@ fn near_calls_arm64(code: &mut [u8]) {
             let place = u32::try_from(at).unwrap_or(0);
             let to = value.wrapping_add(place) & 0x03ff_ffff;
             word.copy_from_slice(&(0x25 << 26 | to).to_le_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_unpacks() {
+        let text = include_bytes!("squeeze.rs");
+        for machine in [62, 183, 40] {
+            let packed = lzma(text, machine).unwrap();
+            assert!(packed.len() < text.len() / 2, "{}", packed.len());
+            let mut room = vec![0; text.len()];
+            assert_eq!(pouch::format::lzma::unpack(&packed, &mut room), Some(()));
+            assert_eq!(room, text);
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod fields;
 pub mod inet;
 pub mod inflate;
 pub mod json;
+pub mod lzma;
 pub mod message;
 pub mod name;
 pub mod netlink;

@@ -1,6 +1,6 @@
 //! The packed binary: unpacks pouch into a sealed memfd and becomes it.
 //!
-//! What lies on a board's flash is this with the real binary in it, deflated. It has no
+//! What lies on a board's flash is this with the real binary in it, as LZMA. It has no
 //! room of its own to run in for long: on the host it finds that PID 1 was unpacked from
 //! the same bytes and executes that; else it unpacks. A sealed memfd cannot be written by
 //! anybody (CVE-2019-5736). Made by `./scripts/build`, which sets POUCH_PAYLOAD.
@@ -10,7 +10,7 @@
 use core::ffi::CStr;
 use core::panic::PanicInfo;
 
-use pouch::format::inflate::inflate;
+use pouch::format::lzma;
 use pouch::sys::{self, Errno, file, process};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, SeekFrom};
@@ -21,7 +21,7 @@ mod arch;
 #[path = "../rt/mem.rs"]
 mod mem;
 
-/// The size of what is packed (u32, little endian), then its deflate stream.
+/// The size of what is packed (u32, little endian), then its LZMA stream.
 static PAYLOAD: &[u8] = include_bytes!(env!("POUCH_PAYLOAD"));
 /// What ends every unpacked binary: a magic word, and a digest that no other has.
 static MARK: [u8; MARK_LEN] = *include_bytes!(concat!(env!("POUCH_PAYLOAD"), ".mark"));
@@ -99,17 +99,24 @@ fn fill(fd: &OwnedFd) -> Result<(), Errno> {
     unsafe {
         let at = rustix::mm::mmap(core::ptr::null_mut(), size, both, MapFlags::SHARED, fd, 0)?;
         let room = core::slice::from_raw_parts_mut(at.cast(), size);
-        let mut rest = PAYLOAD.get(4..).unwrap_or_default();
-        let mut next = || {
-            let (byte, behind) = rest.split_first()?;
-            rest = behind;
-            Some(*byte)
-        };
-        let done = inflate(&mut next, room, &mut |_| Some(()));
+        let done = lzma::unpack(PAYLOAD.get(4..).unwrap_or_default(), room);
         far_calls(room);
+        let whole = is_whole(room);
         rustix::mm::munmap(at, size)?;
-        done.map(drop).ok_or(Errno::ILSEQ)
+        done.filter(|()| whole).ok_or(Errno::ILSEQ)
     }
+}
+
+/// Whether the bytes are those that the mark at their end was made for (FNV-1a).
+fn is_whole(room: &[u8]) -> bool {
+    let Some((code, mark)) = room.split_last_chunk() else {
+        return false;
+    };
+    let mut sum = 0xcbf2_9ce4_8422_2325u64;
+    for byte in code {
+        sum = (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    *mark == MARK && MARK.ends_with(&sum.to_le_bytes())
 }
 
 /// Calls were packed with the place they lead to, which repeats, instead of the way there.
