@@ -85,7 +85,8 @@ fn path(r: &mut Reader<'_, '_>) -> Result<Path, Why> {
         r.fields("digest", &mut places)?;
         let after = r.place();
         r.value(places[0], kind::TEXT)?;
-        let digest = behind(&r.string, b"sha256:").filter(|d| d.len() == 64);
+        let digest = behind(&r.string, b"sha256:")
+            .filter(|d| d.len() == 64 && d.iter().all(u8::is_ascii_hexdigit));
         path.extend_from_slice(b"blobs/sha256/")
             .map_err(|_| Why::LONG)?;
         path.extend_from_slice(digest.ok_or(Why::SHAPE)?)

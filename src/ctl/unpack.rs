@@ -202,6 +202,9 @@ impl Unpack<'_> {
         }
         let mut room: Name = [0; 256];
         if let Some(white) = white {
+            if matches!(white, b"." | b"..") {
+                return Err(Why::OUTSIDE);
+            }
             let mut way = [0; PATH];
             let folder = jail::c_string(&[folder, b"."], &mut way)?;
             let Ok(folder) = place(lend(root), folder, Within::Read) else {
