@@ -152,7 +152,8 @@ impl Init {
         if life.is_ready() && !before.is_ready() && self.needs_word(id) {
             self.unit_tell(id, "ready", "");
         }
-        let runs = |life: &Unit| matches!(life.state(), State::Running { .. });
+        // One that is frozen answers nobody, and is not unwell for it.
+        let runs = |life: &Unit| matches!(life.state(), State::Running { frozen: false });
         match (runs(&before), runs(&life)) {
             (false, true) => self.health_event(id, health::Event::Up),
             (true, false) => self.health_event(id, health::Event::Down),

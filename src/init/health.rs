@@ -84,6 +84,8 @@ fn ask(spec: Spec<'_>, init: &OwnedFd, cgroup: Option<&OwnedFd>) -> Result<u8, E
         report: lend(&null),
         term: c"TERM=dumb",
     })?;
+    // Its copies of PID 1's descriptors would keep alive what PID 1 closes: clients' connections, what epoll watches.
+    process::seclude();
     loop {
         match waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty()) {
             Ok(Some((_, status))) => {
