@@ -13,7 +13,7 @@ use rustix::fs::{OFlags, SeekFrom};
 use rustix::system::{RebootCommand, reboot};
 
 use super::poll::{Token, rewatch, watch};
-use super::tables::Tables;
+use super::tables::{Tables, Waits};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::cmdline::OnCrash;
@@ -360,6 +360,10 @@ impl Tables {
                 if let Err(e) = watch(open.epoll, &client.fd, Token::Client, id as u8) {
                     let mut words = Words::new("a client is lost");
                     words.errno(e).log(Level::Warn);
+                }
+                if let Waits::Log { .. } = client.waits {
+                    // It may have been in the middle of what there was.
+                    rewatch(open.epoll, &client.fd, Token::Client, id as u8, true);
                 }
             }
         }

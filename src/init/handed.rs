@@ -49,6 +49,10 @@ impl Init {
         let rdev = device::real_terminal(&fd).map_err(|_| Refusal::NotALine)?;
         // A description that others write by is not to be made non-blocking under them.
         let own = fcntl_getfl(lend(&fd)).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
+        // Before its modes are touched, which only one that is told has them puts back.
+        if super::tables::free(&mut self.t.lines).is_none() {
+            return Err(Refusal::Busy);
+        }
         if !own
             || self.t.find_line(&|l| l.rdev == rdev).is_some()
             || terminal::raw(lend(&fd)).is_err()

@@ -152,7 +152,10 @@ impl Init {
             return true;
         }
         match process::fork(0, None) {
-            Ok(process::Fork::Parent { pid, .. }) => record.releasing = pid,
+            Ok(process::Fork::Parent { pid, .. }) => {
+                // It is the child's end that goes on with it; a time that stays due would keep the loop awake.
+                (record.releasing, record.clean_again) = (pid, None);
+            }
             Ok(process::Fork::Child) => {
                 sys::enter_child();
                 let mut name = Words::new(&record.name);

@@ -53,6 +53,10 @@ impl Init {
     #[inline(never)]
     pub(super) fn root_done(&mut self, status: u8) {
         self.t.rooting = None;
+        if let Some(late) = self.t.helper.take() {
+            // It must not change the root under what is about to begin on this one.
+            crash::end_dead_man(late);
+        }
         if status == 0 {
             let _ = rustix::process::chdir(c"/");
             boot::root_again();
