@@ -13,10 +13,10 @@ use rustix::fs::{Gid, OFlags, Uid};
 use rustix::termios::Winsize;
 
 use super::user::{self, User};
-use super::{Now, enter, image, namespaces, program};
+use super::{Now, enter, image, namespaces, program, rights};
 use crate::format::fault::Step;
-use crate::format::spec::{Spec, SpecBuf};
-use crate::sys::{self, Errno, device, file, lend, process, socket, terminal};
+use crate::format::spec::{Spec, SpecBuf, flags};
+use crate::sys::{self, Errno, bpf, device, file, lend, process, socket, terminal};
 
 /// What the child says along with the master of its terminal: no step has this number.
 pub const TERMINAL: u8 = 0xfe;
@@ -75,6 +75,14 @@ fn child<'a>(joining: &Joining<'a>, starter: &OwnedFd, kinds: u32, now: &Now<'a>
     let spec = joining.spec;
     program::session(now);
     program::first_to_go();
+    if spec.flags() & flags::PRIVILEGED == 0 && !joining.cgroup.is_some_and(bpf::judges_devices) {
+        // As at the launch: where nothing judges the use of devices, none are made.
+        now.unruled.set(true);
+    }
+    if spec.has_users() {
+        // While they may be raised: inside a user namespace they may not.
+        rights::limits(spec, now);
+    }
     now.at(Step::Join, spec.name());
     if kinds != 0 {
         now.ok(process::join(joining.init, kinds));

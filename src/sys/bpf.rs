@@ -7,6 +7,7 @@ use super::{Errno, call, nr};
 
 const PROG_LOAD: usize = 5;
 const PROG_ATTACH: usize = 8;
+const PROG_QUERY: usize = 16;
 const TYPE_CGROUP_DEVICE: u32 = 15;
 const CGROUP_DEVICE: u32 = 6;
 /// Programs of cgroups below this one judge too, and all must agree.
@@ -48,6 +49,22 @@ fn load(program: &[u64]) -> Result<OwnedFd, Errno> {
         let at = &raw const attr as usize;
         let fd = call(nr::__NR_bpf, [PROG_LOAD, at, size_of::<Load>()])?;
         Ok(own(fd))
+    }
+}
+
+/// Whether a program judges what the cgroup's processes do with devices. Takes CAP_NET_ADMIN of the host.
+pub fn judges_devices(cgroup: BorrowedFd<'_>) -> bool {
+    const WITH_THOSE_ABOVE: u32 = 1; // BPF_F_QUERY_EFFECTIVE
+    // The cgroup, what is asked about, how; flags, no room for the programs' numbers, their count; the rest is later kernels'.
+    let mut attr = [0u32; 16];
+    let [target, kind, how, ..] = &mut attr;
+    (*target, *kind, *how) = (cgroup.as_raw_fd() as u32, CGROUP_DEVICE, WITH_THOSE_ABOVE);
+    // SAFETY: the kernel reads and writes no more than the array. Read as it left it: the pointer went as a number.
+    unsafe {
+        let at = &raw mut attr as usize;
+        let asked = call(nr::__NR_bpf, [PROG_QUERY, at, size_of_val(&attr)]);
+        let [_, _, _, _, _, _, count, ..] = (&raw const attr).read_volatile();
+        asked.is_ok() && count != 0
     }
 }
 
