@@ -49,6 +49,9 @@ pub fn unblock() {
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM.
 pub fn signalfd() -> Result<OwnedFd, Errno> {
+    const CHLD: u8 = 17;
+    // Whoever started this may have ignored it, and then the kernel reaps, and nobody hears how children ended.
+    set_action(CHLD, SIG_DFL, 0);
     let set = ALL_BUT_FAULTS;
     let flags = (nr::O_CLOEXEC | nr::O_NONBLOCK) as usize;
     // SAFETY: the kernel reads eight bytes at `set`; what it answers is a new descriptor that nobody else owns.
