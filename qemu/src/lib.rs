@@ -11,6 +11,7 @@
 //! - [`console`] `./scripts/boot`: this terminal, or a pipe, as the board's serial port
 //! - [`machine`], [`qmp`] a QEMU that dies with us, and its control socket
 //! - [`serial`], [`screen`] the expect-style driver, and how terminal output becomes comparable text
+//! - [`picture`] the screen as a PNG
 //! - [`listener`] the thread that reads a line, so that no board waits for a test
 //! - [`terminal`] the operator's terminal, raw and back
 //! - [`image`], [`manifest`], [`modules`], [`cpio`] from board and manifest to `initramfs.cpio.gz`
@@ -40,6 +41,7 @@ pub mod listener;
 pub mod machine;
 pub mod manifest;
 pub mod modules;
+pub mod picture;
 pub mod qmp;
 pub mod scenario;
 pub mod screen;

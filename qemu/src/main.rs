@@ -11,6 +11,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FILE] [--program NAME=FILE]...
        pouch-qemu boot BOARD [--append WORDS] [--kvm] [-- QEMU-ARGUMENT...]
        pouch-qemu card BOARD --kernel-tree DIR [--firmware DIR] [--boot-script FILE]
+       pouch-qemu picture FROM.ppm TO.png
        pouch-qemu soak BOARD SECONDS SEED
        pouch-qemu squeeze BINARY PAYLOAD
        pouch-qemu bench BOARD [--boots N] [--markdown]
@@ -32,6 +33,12 @@ fn run(arguments: &[String]) -> Result<i32> {
         && command == "bed"
     {
         return pouch_qemu::inside::become_init(image.as_ref(), console.as_ref(), words);
+    }
+    if let [command, from, to] = arguments
+        && command == "picture"
+    {
+        pouch_qemu::picture::to_png(from.as_ref(), to.as_ref())?;
+        return Ok(0);
     }
     if let [command, binary, payload] = arguments
         && command == "squeeze"

@@ -206,16 +206,18 @@ pub fn the_keyboard_and_the_screen_are_lines_too(board: &mut BoardBed) -> Result
     until(board.serial(), "fold -w 80 /dev/vcs3 | grep -o 'tty2 connected'", "tty2 connected")?;
     let shown = screen_of(board.serial(), 2)?;
     assert!(shown.contains("[tty3 joined]"), "{shown}");
+    board.machine().qmp.type_text("ps; echo picture\n")?;
+    until(board.serial(), "fold -w 80 /dev/vcs3 | grep -o '^picture'", "picture")?;
+    // The picture of it is kept for whoever wants to see.
+    let folder = pouch_qemu::board::project_root()?.join("target/pictures");
+    std::fs::create_dir_all(&folder)?;
+    board.machine().qmp.screendump(&folder.join("vt.ppm"))?;
     board.machine().qmp.type_text("vi /tmp/poem\n")?;
     until(board.serial(), "fold -w 80 /dev/vcs3 | grep -c '^~'", "23")?;
     board.machine().qmp.type_text("iroses")?;
     board.machine().qmp.keys(&["esc"])?;
     board.machine().qmp.type_text("ZZ")?;
     until(board.serial(), "cat /tmp/poem", "roses")?;
-    // The picture of it is kept for whoever wants to see.
-    let folder = pouch_qemu::board::project_root()?.join("target/pictures");
-    std::fs::create_dir_all(&folder)?;
-    board.machine().qmp.screendump(&folder.join("vt.ppm"))?;
     // A program left the keyboard switched off (ioctl, KDSKBMODE, K_OFF): the return puts it back.
     board.serial().run("probe syscall 16 0 19269 4 </dev/tty3; pouch destroy side")?;
     board.machine().qmp.type_text("touch /tmp/typed\n")?;
