@@ -236,6 +236,14 @@ impl<'a> Call<'a> {
         matches!(self.verb, Verb::Start | Verb::StartHere | Verb::Run)
     }
 
+    /// The exit code where pouch fails: 125 for `run`, whose others are the command's.
+    pub fn failed(&self) -> u8 {
+        match self.verb {
+            Verb::Run => 125,
+            _ => 1,
+        }
+    }
+
     /// The FILE of a start's `--config`, the last one where there are several. It is read
     /// before the other options, which are said of what it defines.
     pub fn config(&self) -> Option<&'a [u8]> {
@@ -277,6 +285,15 @@ impl<'a> Call<'a> {
                 | Verb::Nsinit
                 | Verb::Define
         ) {
+            // None of these has options of its own, and none of their names begins with a dash.
+            let first = self.rest.first().map_or(&b""[..], |word| word.to_bytes());
+            if let (
+                [b'-', _, ..],
+                Verb::Exec | Verb::Cgroup | Verb::Import | Verb::Images | Verb::Rmi,
+            ) = (first, self.verb)
+            {
+                return Err(Usage::UnknownOption(first));
+            }
             return Ok(Command::Own(self.rest));
         }
         words.read(self.verb, self.rest, spec)?;
@@ -629,6 +646,11 @@ mod tests {
             ("disconnect now", Usage::Count),
             ("pouch stop c1 --fly", Usage::UnknownOption(b"--fly")),
             ("pouch stop c1 -f", Usage::UnknownOption(b"-f")),
+            ("pouch cgroup --fly c1", Usage::UnknownOption(b"--fly")),
+            ("pouch exec -it c1 sh", Usage::UnknownOption(b"-it")),
+            ("pouch import --fly", Usage::UnknownOption(b"--fly")),
+            ("pouch images --fly", Usage::UnknownOption(b"--fly")),
+            ("pouch rmi --fly", Usage::UnknownOption(b"--fly")),
             ("pouch start c1 --fly=1", Usage::UnknownOption(b"--fly=1")),
             ("pouch start c1 --json", Usage::UnknownOption(b"--json")),
             ("pouch start c1 -t", Usage::UnknownOption(b"-t")),

@@ -151,8 +151,12 @@ fn word(definition: &[u8], tries: u32) -> Outcome {
     let mut notes = Notes::new();
     let (name, _) = cut(definition, b',');
     let mut known = true;
+    // PID 1 has told of the words of its own line that cannot be read; no time mends them.
+    if tries != u32::MAX && cmdline::container(definition, &mut SpecBuf::new()).is_err() {
+        return Outcome::Done;
+    }
     let mut outcome = match defined(definition, &mut spec, &mut notes) {
-        // PID 1 has read those without a file, and told of those that cannot be read.
+        // PID 1 has read those without a file.
         Some(false) => return Outcome::Done,
         Some(true) => start(spec.as_bytes(), name, &mut notes),
         None => {

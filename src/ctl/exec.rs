@@ -98,9 +98,6 @@ pub fn peek<'a>(at: Option<BorrowedFd<'_>>, path: &CStr, room: &'a mut [u8]) -> 
 pub fn command<'a>(words: &'a [&'a CStr], err: &mut Out) -> Result<u8, Usage<'a>> {
     let (name, args) = words.split_first().ok_or(Usage::Count)?;
     let name = name.to_bytes();
-    if let [b'-', ..] = name {
-        return Err(Usage::UnknownOption(name));
-    }
     let args = match args.split_first() {
         Some((first, rest)) if first.to_bytes() == b"--" => rest,
         _ => args,

@@ -85,14 +85,14 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         && let Some(file) = call.config()
         && !config::read(file, &mut spec, err)
     {
-        return say::FAILED;
+        return call.failed();
     }
     let command = match call.parse(inside, &mut spec) {
         Ok(command) => command,
         Err(usage) => return say::usage(err, usage),
     };
-    if let Err(code) = prepare(&command, &mut spec, err) {
-        return code;
+    if prepare(&command, &mut spec, err).is_err() {
+        return call.failed();
     }
     let (request, json) = match command {
         Command::Own(words) => {

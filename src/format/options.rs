@@ -195,7 +195,7 @@ pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<()
         Key::Mount => return mount(spec, value),
         Key::Device => return device(spec, value),
         Key::Tmpfs => {
-            let strings = [b"tmpfs", path(value)?, b"tmpfs", b""];
+            let strings = [&b"tmpfs"[..], path(value)?, b"tmpfs", b"nosuid,nodev"];
             return Ok(spec.push_strings(Tag::Mount, &strings)?);
         }
         Key::Cgroup => return cgroup(spec, name, value),
@@ -523,7 +523,7 @@ mod tests {
         assert_eq!(
             mounts,
             [
-                (c"tmpfs", c"/run", c"tmpfs", c""),
+                (c"tmpfs", c"/run", c"tmpfs", c"nosuid,nodev"),
                 (c"/a", c"/b", c"bind", c"ro,nosuid"),
                 (c"/a", c"/c", c"bind", c""),
             ]

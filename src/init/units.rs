@@ -360,10 +360,16 @@ impl Init {
                 }
             };
             let session = record.session;
+            let failed = record.fault.is_some() && record.life.restarts() == 0;
             // What stands behind `Pouch: NAME`, and a colon if there is one.
             let why = epitaph.as_str().get(7 + record.name.len()..);
             let why = why.unwrap_or_default().trim_start_matches([':', ' ']);
             self.unit_tell(id, "exit", why);
+            // Of the kernel command line's nobody waits for the answer: the first failure is said.
+            if failed && self.waiting(0, &|w| w == Waits::Started(id)).is_none() {
+                epitaph.log(Level::Error);
+                self.tell_console(epitaph.as_str());
+            }
             if let Some(session) = session {
                 self.session_end(session, epitaph.as_str());
             }
@@ -472,7 +478,11 @@ impl Init {
             restarts: record.life.restarts(),
             owner: record.owner,
             ended: record.life.ended(),
-            fault: record.fault.as_ref().map(Kept::fault),
+            // One that has not been heard of yet is taken for silent, which is nobody else's business.
+            fault: match record.life.state() {
+                State::Starting { .. } => None,
+                _ => record.fault.as_ref().map(Kept::fault),
+            },
             waits: match record.life.state() {
                 State::Held => self.waits_for(spec).map_or(b"", CStr::to_bytes),
                 _ => b"",
