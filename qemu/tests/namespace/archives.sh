@@ -73,6 +73,12 @@ tar -cPf bad/dots.tar --transform 's,^evil,../evil,' -C evil evil
 tar -cPf bad/middle.tar --transform 's,^evil,etc/../../evil,' -C evil evil
 ln evil/evil evil/other
 tar -cPf bad/hard.tar --transform 's,^evil,../../../etc/passwd,;' -C evil evil other
+# What ".." above the image's root would be removed by.
+mkdir -p white bad/white/a; touch white/.wh...; tar -cf bad/white/a/layer.tar -C white .wh...
+echo '{"config":{},"rootfs":{"diff_ids":[]}}' >bad/white/config.json
+echo '[{"Config":"config.json","Layers":["a/layer.tar"]}]' >bad/white/manifest.json
+# A digest that no file can have.
+cp -r oci bad/digest; sed -i -E 's/"sha256:[0-9a-f]{4}/"sha256:..\/./g' bad/digest/index.json
 truncate -s 1M evil/sparse; echo end >>evil/sparse
 tar --format=gnu -cSf bad/sparse.tar -C evil sparse; tar --format=posix -cSf bad/sparse-posix.tar -C evil sparse
 # Links that lead out lead within: these are taken, and nothing lies beside the image.
