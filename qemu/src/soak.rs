@@ -153,7 +153,7 @@ fn step(running: &mut Running, dice: &mut Dice, number: u32) -> Result<&'static 
     if status != 0 && answer.is_empty() && kind != "runs" {
         return Err(serial.failure(&format!("`{line}` failed with {status} and said nothing")));
     }
-    if number % 25 == 0 {
+    if number.is_multiple_of(25) {
         let zombies = running.serial().run("grep -c '^State:.Z' /proc/[0-9]*/status 2>/dev/null | grep -c ':1$'")?;
         if zombies.trim().parse::<u32>().unwrap_or(0) > 20 {
             return Err(Error::new(format!("{zombies} zombies")));

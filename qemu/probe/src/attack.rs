@@ -47,8 +47,8 @@ pub const ATTACKS: &[Attack] = &[
     (b"loop", || node(0o060_666, 7, 0)),
     (b"sysrq", || open(b"/proc/sysrq-trigger\0", 1)),
     (b"core_pattern", || open(b"/proc/sys/kernel/core_pattern\0", 1)),
-    (b"timer_list", || with(b"/proc/timer_list\0", 0, |fd| read_one(fd))),
-    (b"interrupts", || with(b"/proc/interrupts\0", 0, |fd| read_one(fd))),
+    (b"timer_list", || with(b"/proc/timer_list\0", 0, read_one)),
+    (b"interrupts", || with(b"/proc/interrupts\0", 0, read_one)),
     (b"sysfs", || open(b"/sys/module/printk/parameters/time\0", 1)),
     (b"cgroup-file", || open(b"/sys/fs/cgroup/cgroup.max.depth\0", 1)),
     (b"cgroup-make", || {

@@ -38,12 +38,8 @@ fn file(folder: &[u8], number: usize) -> isize {
     let mut path = [0u8; 128];
     let mut digits = [0; 20];
     let parts = [folder, b"/flood", decimal(number, &mut digits)];
-    let mut at = 0;
-    for byte in parts.iter().flat_map(|part| part.iter()) {
-        if let Some(place) = path.get_mut(at) {
-            *place = *byte;
-        }
-        at += 1;
+    for (place, byte) in path.iter_mut().zip(parts.iter().flat_map(|part| part.iter())) {
+        *place = *byte;
     }
     call(nr::__NR_mknodat, [AT_FDCWD, path.as_ptr() as usize, 0o100_600, 0, 0])
 }

@@ -5,7 +5,7 @@
 
 use pouch_qemu::bed::BoardBed;
 use pouch_qemu::serial::Serial;
-use pouch_qemu::{Result, deadline};
+use pouch_qemu::{Error, Result, deadline};
 use std::collections::BTreeMap;
 
 /// Runs a command in a container that ends, and gives what it printed.
@@ -116,7 +116,7 @@ pub fn root_of_a_user_namespace_is_nobody_on_the_host(board: &mut BoardBed) -> R
         let map = serial.run(&format!("cat /proc/{pid}/uid_map"))?;
         assert_eq!(map, serial.run(&format!("cat /proc/{pid}/gid_map"))?);
         let words: Vec<_> = map.split_whitespace().collect();
-        let &["0", first, "65536"] = words.as_slice() else { panic!("{map}") };
+        let &["0", first, "65536"] = words.as_slice() else { return Err(Error::new(map)) };
         assert_eq!(serial.run(&format!("stat -c %u /proc/{pid}/status"))?, first);
         assert!(serial.run(&format!("pouch info {name}"))?.contains(&format!("USERNS: {first}")));
         Ok(first.to_owned())

@@ -200,8 +200,10 @@ pub fn the_keyboard_and_the_screen_are_lines_too(board: &mut BoardBed) -> Result
     // From a host shell on another VT one connects to it; the first is told.
     board.machine().qmp.keys(&["alt", "f3"])?;
     until(board.serial(), "cat /sys/class/tty/tty0/active", "tty3")?;
+    let shells = "ps -o args | grep -c '^-s[h]'";
+    let one_more = board.serial().run(shells)?.trim().parse::<u32>().unwrap_or(0) + 1;
     board.machine().qmp.type_text("\n")?;
-    until(board.serial(), "ps -o args | grep -c '^-s[h]'", "2")?;
+    until(board.serial(), shells, &one_more.to_string())?;
     board.machine().qmp.type_text("connect side\n")?;
     until(board.serial(), "fold -w 80 /dev/vcs3 | grep -o 'tty2 connected'", "tty2 connected")?;
     let shown = screen_of(board.serial(), 2)?;
