@@ -133,6 +133,20 @@ pub fn a_file_of_the_kernel_line_is_read_when_it_is_there(fresh: &mut Fresh) -> 
     Ok(())
 }
 
+pub fn a_boot_tells_of_each_failure_once(fresh: &mut Fresh) -> Result<()> {
+    let words = "pouch.container=bad,frob=1 pouch.container=none,image=none pouch.container=f,config=/no.json";
+    let mut namespace = fresh.start(words)?;
+    let serial = namespace.serial();
+    serial.expect("Pouch: pouch.container=bad,frob=1: frob=1: unknown key")?;
+    serial.expect("Pouch: none: unable to find image none: No such file or directory")?;
+    serial.reach_prompt()?;
+    assert_eq!(serial.run("pouch run r none -- ls; echo $?")?, "Pouch: r: no image none in the store\n125");
+    assert_eq!(serial.run("pouch rmi --none")?, "Pouch: unknown option --none\nSee pouch --help");
+    namespace.serial().type_line("init 0")?;
+    namespace.serial().expect("the board powers off now")?;
+    Ok(())
+}
+
 pub fn folders_of_containers_are_read_when_one_asks(fresh: &mut Fresh) -> Result<()> {
     let mut namespace = fresh.start("")?;
     let serial = namespace.serial().reach_prompt()?;

@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         definitions::a_file_defines_a_container_and_options_hold_over_it,
         definitions::check_judges_without_starting,
         definitions::a_file_of_the_kernel_line_is_read_when_it_is_there,
+        definitions::a_boot_tells_of_each_failure_once,
         definitions::folders_of_containers_are_read_when_one_asks,
         definitions::nsinit_starts_and_joins_what_its_folder_defines,
         reexec::another_image_takes_over_and_nobody_notices,
