@@ -77,6 +77,8 @@ impl Wanted {
 
 #[derive(Debug, Default)]
 struct Tally {
+    /// Scenarios that failed once.
+    second_tries: Vec<String>,
     passed: usize,
     failed: Vec<String>,
 }
@@ -123,6 +125,10 @@ pub fn run<B: Bed>(groups: Vec<Group<B>>) -> bool {
         println!("\nfailures:");
         tally.failed.iter().for_each(|name| println!("    {name}"));
     }
+    if !tally.second_tries.is_empty() {
+        println!("\ntried twice:");
+        tally.second_tries.iter().for_each(|name| println!("    {name}"));
+    }
     let verdict = if tally.failed.is_empty() { "ok" } else { "FAILED" };
     println!(
         "\ntest result: {verdict}. {} passed; {} failed; 0 ignored; 0 measured; {left_out} filtered out; finished in {:.2}s\n",
@@ -133,29 +139,41 @@ pub fn run<B: Bed>(groups: Vec<Group<B>>) -> bool {
     tally.failed.is_empty()
 }
 
+/// Scenarios that may be tried again in one run; more failures than these are no noise of the machine's.
+const SECOND_TRIES: usize = 3;
+
 fn run_group<B: Bed>(group: Group<B>, tally: &Mutex<Tally>) {
     let mut bed = (group.bed)();
     for (scenario, function) in group.scenarios {
         let name = format!("{}::{scenario}", group.name);
-        let start = Instant::now();
-        let result = match &mut bed {
-            Ok(bed) => catch_unwind(AssertUnwindSafe(|| function(bed)))
-                .unwrap_or_else(|_| Err(Error::new("the scenario panicked"))),
-            Err(error) => Err(Error::new(error.to_string())),
-        };
-        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(()) => {
+        let mut again = false;
+        loop {
+            let start = Instant::now();
+            let result = match &mut bed {
+                Ok(bed) => catch_unwind(AssertUnwindSafe(|| function(bed)))
+                    .unwrap_or_else(|_| Err(Error::new("the scenario panicked"))),
+                Err(error) => Err(Error::new(error.to_string())),
+            };
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            let took = start.elapsed().as_secs_f64();
+            let Err(error) = result else {
                 tally.passed += 1;
-                println!("test {name} ... ok ({:.1} s)", start.elapsed().as_secs_f64());
+                println!("test {name} ... ok{} ({took:.1} s)", if again { " at the second try" } else { "" });
+                break;
+            };
+            if let Ok(bed) = &mut bed {
+                bed.discard();
             }
-            Err(error) => {
-                println!("test {name} ... FAILED ({:.1} s)\n{error}\n", start.elapsed().as_secs_f64());
-                tally.failed.push(name);
-                if let Ok(bed) = &mut bed {
-                    bed.discard();
-                }
+            // The machine is shared: what fails is told in full, and tried once more from a fresh start.
+            if !again && tally.second_tries.len() < SECOND_TRIES {
+                println!("test {name} ... failed, is tried again ({took:.1} s)\n{error}\n");
+                tally.second_tries.push(name.clone());
+                again = true;
+                continue;
             }
+            println!("test {name} ... FAILED ({took:.1} s)\n{error}\n");
+            tally.failed.push(name);
+            break;
         }
     }
 }
