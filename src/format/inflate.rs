@@ -1,4 +1,4 @@
-//! Deflate (RFC 1951): what gzip, `docker save` and pouch's own packed binary are made of.
+//! Deflate (RFC 1951): what gzip, and so a packed image, is made of.
 //!
 //! Bytes come one by one from a function and leave through a window: a slice that is
 //! handed on each time it is full and begins anew, or one in which all has room. Nothing

@@ -3,21 +3,20 @@
 //! What a line shows is the switchboard's to say. Here lines come and go: those that the
 //! kernel line names, the virtual terminals, one that hung up and is there again.
 
-use heapless::{String, Vec};
+use heapless::String;
 use log::Level;
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 
 use super::poll::{Token, unwatch, watch};
 use super::tables::{
-    LINES, Line, LineRecord, PATH, SESSIONS, Session, ShellRecord, Whose, free, is_due, sooner,
+    LINES, Line, LineRecord, PATH, SESSIONS, Session, Whose, free, is_due, sooner,
 };
 use super::words::Words;
 use super::{Init, files};
 use crate::format::text::behind;
-use crate::policy::answers::{Answers, Passed};
+use crate::policy::answers::Passed;
 use crate::policy::backoff::Backoff;
-use crate::policy::detach::Detach;
 use crate::policy::switchboard::Home;
 use crate::sys::{Errno, device, lend, terminal, time};
 
@@ -173,21 +172,8 @@ impl Init {
             fd,
             slot,
             rdev,
-            client: None,
             vt: rdev.0 == VT_MAJOR && rdev.1 < VT_MINORS,
-            notice: Vec::new(),
-            shown: [0; SESSIONS],
-            typed: Vec::new(),
-            detach: Detach::default(),
-            answers: Answers::default(),
-            keys_lost: 0,
-            lost: 0,
             keyboard,
-            stuck: None,
-            stalled: false,
-            wants_out: false,
-            at_margin: false,
-            tail: None,
             size: self
                 .t
                 .config
@@ -196,16 +182,7 @@ impl Init {
                 .unwrap_or(super::sessions::SIZE),
             look_again,
             look_backoff,
-            shell: ShellRecord {
-                pid: 0,
-                pidfd: None,
-                report: None,
-                session: None,
-                fault: None,
-                backoff: Backoff::new(),
-                due: None,
-                not_before: 0,
-            },
+            ..super::state::no_line()
         });
         Ok(id)
     }

@@ -14,7 +14,6 @@ use super::tables::{
     LINES, Line, SESSIONS, Session, SessionRecord, UNITS, Whose, free, is_due, vacate,
 };
 use super::{Init, RING, files};
-use crate::policy::ring::Ring;
 use crate::sys::{Errno, device, file, lend};
 
 /// Bytes read from a session in one turn.
@@ -43,14 +42,7 @@ impl Init {
         *place = Some(SessionRecord {
             whose,
             label: name,
-            ring: Ring::default(),
-            master: None,
-            slave: None,
-            pts: None,
-            size: (0, 0),
-            epitaph: String::new(),
-            held: false,
-            wants_out: false,
+            ..super::state::no_session()
         });
         // A place that another session had before: no line has shown anything of this one.
         for line in 0..LINES as Line {

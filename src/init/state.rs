@@ -102,7 +102,8 @@ fn place<'a>(t: &'a mut Tables, table: u8, id: u8, make: bool) -> Option<Place<'
     })
 }
 
-fn no_unit() -> UnitRecord {
+/// A container of which nothing is known; a new one differs from it in what it is made with.
+pub(super) fn no_unit() -> UnitRecord {
     UnitRecord {
         pid: 0,
         pidfd: None,
@@ -133,7 +134,8 @@ fn no_unit() -> UnitRecord {
     }
 }
 
-fn no_session() -> SessionRecord {
+/// The same of a session.
+pub(super) fn no_session() -> SessionRecord {
     SessionRecord {
         whose: Whose::Closing { until: 0 },
         held: false,
@@ -148,7 +150,8 @@ fn no_session() -> SessionRecord {
     }
 }
 
-fn no_line() -> LineRecord {
+/// The same of a line.
+pub(super) fn no_line() -> LineRecord {
     LineRecord {
         fd: None,
         slot: None,

@@ -17,7 +17,6 @@ use super::{Init, cgroup, files};
 use crate::format::ended::Ended;
 use crate::format::message::{self, Refusal, State as Seen};
 use crate::format::spec::{SPEC_MAX, Spec, TTY_AUTO, TTY_NONE, Tag, flags};
-use crate::policy::health::Health;
 use crate::policy::unit::{Action, CHECKED, Care, Event, SAYS, State, Unit};
 use crate::sys::{Errno, lend, letters, time};
 
@@ -111,28 +110,12 @@ impl Init {
                 life,
                 spec_len: bytes.len() as u16,
                 owner,
-                slot: None,
                 session: Some(session),
-                pid: 0,
-                pidfd: None,
                 ppid,
                 streams,
                 terminal,
                 owners,
-                cgroup: None,
-                events: None,
-                report: None,
-                listener: None,
-                hurt: [0; 3],
-                fault: None,
-                link: None,
-                releasing: 0,
-                address: None,
-                clean_again: None,
-                ready: None,
-                asked: 0,
-                asked_fd: None,
-                health: Health::default(),
+                ..super::state::no_unit()
             });
         }
         self.slot_take(id, slot);
