@@ -1,8 +1,7 @@
 //! What `--help` says: a line for each command, and an example with each.
 
 use super::args::Verb;
-use crate::format::pack::{Packed, pack};
-use crate::format::text::{Sink, put};
+use crate::format::text::{Sink, line, put};
 
 /// How each command is written, a line each, in the order of [`Verb`].
 const FORMS: &str = "\
@@ -93,20 +92,20 @@ OPTIONS (also as --key=value):
 /// Tells about one command, or about all.
 pub fn show(out: &mut Sink<'_>, verb: Verb) {
     // The last line is the empty one behind the last break.
-    let one = |lines: Packed| lines.line(verb as usize);
-    match (one(pack!(FORMS)), one(pack!(EXAMPLES))) {
+    let at = verb as usize;
+    match (line(FORMS, at), line(EXAMPLES, at)) {
         (Some(form), Some(example)) => put!(out, "{}\nExample: {}\n", form, example),
         _ => put!(
             out,
             "{}COMMAND --help for an example, pouch --version\n",
-            pack!(FORMS)
+            FORMS
         ),
     }
     if matches!(
         verb,
         Verb::Start | Verb::StartHere | Verb::Run | Verb::Init | Verb::Help | Verb::Version
     ) {
-        put!(out, pack!(OPTIONS));
+        put!(out, OPTIONS);
     }
 }
 

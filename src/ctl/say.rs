@@ -8,8 +8,7 @@ use super::socket::Lost;
 use crate::format::errno::Reason as Errno;
 use crate::format::fault::Step;
 use crate::format::message::Refusal;
-use crate::format::pack::{Packed, pack};
-use crate::format::text::{Plain, Sink, Value, fill_packed, put};
+use crate::format::text::{Plain, Sink, Value, fill, line, put};
 
 /// The exit code of what was asked rightly and not done.
 pub const FAILED: u8 = 1;
@@ -53,8 +52,7 @@ pub fn refusal(err: &mut Sink<'_>, refusal: Refusal<'_>, word: &[u8], name: &[u8
         Refusal::Circle { after } => (name.into(), Plain(after).into()),
         _ => (name.into(), name.into()),
     };
-    let form = pack!(REFUSALS).line(refusal.number().into());
-    let form = form.unwrap_or(Packed(b""));
+    let form = line(REFUSALS, refusal.number().into()).unwrap_or_default();
     put!(err, "Pouch: ");
     put!(err, form, first, second);
     put!(err, "\n");
@@ -112,17 +110,13 @@ pub fn reason(error: rustix::io::Errno) -> Errno {
 
 /// A command line that cannot be read.
 pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
-    const UNKNOWN: Packed = pack!("Pouch: unknown {} {}\nSee pouch --help\n");
+    const UNKNOWN: &str = "Pouch: unknown {} {}\nSee pouch --help\n";
     let none = Value::Word(b"");
     let (form, values, code) = match usage {
-        Usage::Count => (
-            pack!("Error: Invalid number of arguments.\n"),
-            [none; 3],
-            FAILED,
-        ),
+        Usage::Count => ("Error: Invalid number of arguments.\n", [none; 3], FAILED),
         Usage::NoContainer(name) => return refusal(err, Refusal::NotFound, b"", name),
         Usage::NoImage { name, image } => {
-            let form = pack!("Pouch: {}: no image {} in the store\n");
+            let form = "Pouch: {}: no image {} in the store\n";
             (
                 form,
                 [Value::Plain(name), Value::Plain(image), none],
@@ -140,7 +134,7 @@ pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
             };
             put!(err, "Pouch: {}{}", Plain(what), blank);
             let values = [Value::Plain(value), Value::Reason(reason), none];
-            (pack!("{}: {}\n"), values, USAGE)
+            ("{}: {}\n", values, USAGE)
         }
         Usage::UnknownCommand(word) => {
             (UNKNOWN, ["command".into(), Value::Plain(word), none], USAGE)
@@ -152,7 +146,7 @@ pub fn usage(err: &mut Sink<'_>, usage: Usage<'_>) -> u8 {
             USAGE,
         ),
     };
-    fill_packed(err, form.0, &values);
+    fill(err, form, &values);
     code
 }
 

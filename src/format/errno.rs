@@ -3,7 +3,6 @@
 //! Only those that a start, a mount, a terminal or a cgroup can give; another is
 //! shown by its number (include/uapi/asm-generic/errno*.h).
 
-use super::pack::{Packed, pack, unpack};
 use super::text::{Sink, put};
 
 macro_rules! reasons {
@@ -84,16 +83,16 @@ pub struct Reason(pub u16);
 
 impl Reason {
     /// The words, if it is one of those known here.
-    pub fn words(self) -> Option<Packed> {
+    pub fn words(self) -> Option<&'static str> {
         let at = NUMBERS.iter().position(|n| u16::from(*n) == self.0)?;
-        pack!(WORDS).line(at)
+        super::text::line(WORDS, at)
     }
 }
 
 /// Writes a reason's words, or its number.
 pub fn show(sink: &mut Sink<'_>, number: u16) {
     match Reason(number).words() {
-        Some(words) => unpack(sink, words.0),
+        Some(words) => sink.take(words.as_bytes()),
         None => put!(sink, "error {}", u32::from(number)),
     }
 }
@@ -105,12 +104,9 @@ mod tests {
     #[test]
     fn each_number_has_its_words() {
         assert_eq!(WORDS.lines().count(), NUMBERS.len());
-        assert_eq!(Reason(1).words(), Some(pack!("Operation not permitted")));
-        assert_eq!(Reason(17).words(), Some(pack!("File exists")));
-        assert_eq!(
-            Reason(129).words(),
-            Some(pack!("Key was rejected by service"))
-        );
+        assert_eq!(Reason(1).words(), Some("Operation not permitted"));
+        assert_eq!(Reason(17).words(), Some("File exists"));
+        assert_eq!(Reason(129).words(), Some("Key was rejected by service"));
         assert_eq!(Reason(0).words(), None);
         assert_eq!(Reason(300).words(), None);
     }

@@ -5,7 +5,6 @@
 //! *unable to VERB OBJECT: reason*.
 
 use super::errno::Reason;
-use super::pack::{Packed, pack};
 use super::text::{Plain, Sink, put};
 use super::wire::{Reader, Writer};
 
@@ -30,10 +29,10 @@ macro_rules! steps {
             }
 
             /// The VERB of "unable to VERB OBJECT: reason".
-            pub fn verb(self) -> Packed {
+            pub fn verb(self) -> &'static str {
                 const VERBS: &str = concat!($($verb, "\n"),*);
                 let at = STEPS.iter().position(|step| *step == self);
-                at.and_then(|at| pack!(VERBS).line(at)).unwrap_or(Packed(b""))
+                at.and_then(|at| super::text::line(VERBS, at)).unwrap_or_default()
             }
         }
     };
@@ -196,11 +195,11 @@ mod tests {
 
     #[test]
     fn every_step_has_its_verb() {
-        assert_eq!(Step::Terminal.verb(), pack!("open a terminal from"));
-        assert_eq!(Step::Read.verb(), pack!("read"));
+        assert_eq!(Step::Terminal.verb(), "open a terminal from");
+        assert_eq!(Step::Read.verb(), "read");
         for number in 0..=u8::MAX {
             if let Some(step) = Step::from_number(number) {
-                assert!(!step.verb().0.is_empty(), "{step:?}");
+                assert!(!step.verb().is_empty(), "{step:?}");
             }
         }
     }

@@ -19,7 +19,6 @@ pub mod name;
 pub mod netlink;
 pub mod number;
 pub mod options;
-pub mod pack;
 pub mod reason;
 pub mod sha256;
 pub mod shown;

@@ -4,8 +4,8 @@
 //! puts the word that was meant before it: *WORD: reason*. One byte, since it is handed
 //! up through every function that reads.
 
-use super::pack::{Packed, pack};
 use super::spec::BadSpec;
+use super::text::line;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident $words:literal;)*) => {
@@ -148,9 +148,8 @@ reasons! {
 
 impl Reason {
     /// What a person is told.
-    pub fn words(self) -> Packed {
-        let words = pack!(WORDS).line(usize::from(self as u8));
-        words.unwrap_or(Packed(b""))
+    pub fn words(self) -> &'static str {
+        line(WORDS, usize::from(self as u8)).unwrap_or_default()
     }
 }
 

@@ -8,7 +8,6 @@
 use super::ended::Ended;
 use super::errno;
 use super::fault::Fault;
-use super::pack::{Packed, unpack};
 use super::reason::Reason;
 use heapless::vec::VecView;
 
@@ -31,8 +30,6 @@ pub struct Plain<'a>(pub &'a [u8]);
 pub enum Value<'a> {
     /// Text of pouch's own.
     Word(&'a [u8]),
-    /// The same, packed.
-    Packed(&'static [u8]),
     /// Bytes of others.
     Plain(&'a [u8]),
     /// A number.
@@ -49,45 +46,34 @@ pub enum Value<'a> {
 
 /// Writes a form into a [`Sink`], a value for each `{}`.
 macro_rules! put {
-    ($sink:expr, $form:literal $(, $value:expr)* $(,)?) => {
-        $crate::format::text::fill_packed(
-            &mut *$sink, $crate::format::pack::pack!($form).0, &[$($value.into()),*])
-    };
     ($sink:expr, $form:expr $(, $value:expr)* $(,)?) => {
-        $crate::format::text::fill_packed(
-            &mut *$sink, AsRef::<[u8]>::as_ref(&$form), &[$($value.into()),*])
+        $crate::format::text::fill(&mut *$sink, $form, &[$($value.into()),*])
     };
 }
 pub(crate) use put;
 
-/// Writes a form of ASCII alone, a value for each `{}`.
-pub fn fill(sink: &mut Sink<'_>, form: &str, values: &[Value<'_>]) {
-    fill_packed(sink, form.as_bytes(), values);
-}
-
-/// Writes a form that is packed or of ASCII alone, a value for each `{}`.
+/// Writes a form, a value for each `{}`.
 #[inline(never)]
-pub fn fill_packed(sink: &mut Sink<'_>, form: &[u8], values: &[Value<'_>]) {
+pub fn fill(sink: &mut Sink<'_>, form: &str, values: &[Value<'_>]) {
     let mut values = values.iter();
-    let mut rest = form;
+    let mut rest = form.as_bytes();
     while let Some(gap) = rest.windows(2).position(|two| two == b"{}") {
-        unpack(sink, rest.get(..gap).unwrap_or_default());
+        sink.take(rest.get(..gap).unwrap_or_default());
         rest = rest.get(gap + 2..).unwrap_or_default();
         if let Some(value) = values.next() {
             show(sink, value);
         }
     }
-    unpack(sink, rest);
+    sink.take(rest);
 }
 
 /// Writes one value.
 fn show(sink: &mut Sink<'_>, value: &Value<'_>) {
     match *value {
         Value::Word(word) => sink.take(word),
-        Value::Packed(packed) => unpack(sink, packed),
         Value::Plain(bytes) => plain(sink, bytes),
         Value::Number(number) => decimal(sink, number),
-        Value::Reason(reason) => unpack(sink, reason.words().0),
+        Value::Reason(reason) => sink.take(reason.words().as_bytes()),
         Value::Errno(number) => errno::show(sink, number),
         Value::Ended(ended) => ended.show(sink),
         Value::Fault(fault) => fault.show(sink),
@@ -179,7 +165,6 @@ macro_rules! values {
 
 values! {
     &'a str, word => Value::Word(word.as_bytes());
-    Packed, packed => Value::Packed(packed.0);
     Plain<'a>, bytes => Value::Plain(bytes.0);
     u64, number => Value::Number(number);
     u32, number => Value::Number(number.into());
@@ -273,9 +258,10 @@ pub fn nth(texts: &'static str, at: u8, number: usize) -> Option<&'static str> {
     texts.get(from..from + text.len())
 }
 
-/// The line of that number, counted from 0.
+/// The line of that number, counted from 0. `None` if there are fewer, or it is empty.
+#[inline(never)]
 pub fn line(lines: &'static str, number: usize) -> Option<&'static str> {
-    nth(lines, b'\n', number)
+    nth(lines, b'\n', number).filter(|line| !line.is_empty())
 }
 
 /// Splits at the first `at`, which is in neither part; without one all is in the first.
@@ -358,6 +344,14 @@ pub fn pick<T: Copy>(words: &str, values: &[T], word: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_found_by_their_number() {
+        let lines = "Pouch: {}: unable to mount\nSee pouch --help\n~";
+        assert_eq!(line(lines, 2), Some("~"));
+        assert_eq!(line(lines, 3), None);
+        assert_eq!(line("\na", 0), None);
+    }
 
     #[test]
     fn a_full_text_ends_with_a_whole_letter() {
