@@ -5,11 +5,9 @@
 
 use crate::{Context, Error, Result};
 use lzma_rust2::{LzmaOptions, LzmaWriter, MfType};
+use pouch::format::mark;
 use std::io::Write as _;
 use std::path::Path;
-
-/// What stands in front of the digest in the mark.
-const MAGIC: &[u8; 8] = b"pouch\0\0\x01";
 
 /// Packs the ELF file `binary` into `payload`, and the mark into `payload`.mark.
 ///
@@ -20,8 +18,8 @@ pub fn squeeze(binary: &Path, payload: &Path) -> Result<String> {
     if !code.starts_with(b"\x7fELF") {
         return Err(Error::new(format!("{} is no ELF file", binary.display())));
     }
-    let mut mark = MAGIC.to_vec();
-    mark.extend_from_slice(&digest(&code).to_le_bytes());
+    let mut mark = mark::MAGIC.to_vec();
+    mark.extend_from_slice(&mark::digest(mark::START, &code).to_le_bytes());
     code.extend_from_slice(&mark);
     let unpacked = code.len();
     let machine = code.get(18).copied().unwrap_or_default();
@@ -54,11 +52,6 @@ fn lzma(code: &[u8], machine: u8) -> Result<Vec<u8>> {
     writer.write_all(code)?;
     writer.finish()?;
     Ok(packed)
-}
-
-/// FNV-1a, which tells builds apart, and a damaged one from a whole one; it keeps nobody out.
-fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// `call` on x86-64: its way becomes a place, big end first; places and ways trade ranges, so it can be undone.

@@ -14,6 +14,7 @@ pub mod inet;
 pub mod inflate;
 pub mod json;
 pub mod lzma;
+pub mod mark;
 pub mod message;
 pub mod name;
 pub mod netlink;

@@ -17,6 +17,7 @@ use super::tables::{Tables, Waits};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::cmdline::OnCrash;
+use crate::format::mark;
 use crate::format::number::u64;
 use crate::format::text::{behind, cut};
 use crate::sys::{self, Errno, lend, process, signal, time};
@@ -68,31 +69,26 @@ pub(super) fn end_dead_man(pid: i32) {
     }
 }
 
-/// What ends a binary that was packed, in front of a digest of it (qemu/src/squeeze.rs).
-const MARK: [u8; 8] = *b"pouch\0\0\x01";
-
 /// Opens PID 1's own binary and finds the digest that ties a state to it: at its end, or, in
-/// one that was never packed, FNV-1a of the file.
+/// one that was never packed, made of the whole file.
 pub(super) fn own_binary() -> Result<(OwnedFd, u64), Errno> {
     let fd = files::open(c"/proc/self/exe", OFlags::RDONLY)?;
     let mut room = [0u8; 4096];
-    rustix::fs::seek(lend(&fd), SeekFrom::End(-16))?;
+    rustix::fs::seek(lend(&fd), SeekFrom::End(-(mark::LEN as i64)))?;
     files::read(&fd, &mut room)?;
-    if let Some((&MARK, rest)) = room.split_first_chunk()
+    if let Some((&mark::MAGIC, rest)) = room.split_first_chunk()
         && let Some(digest) = rest.first_chunk()
     {
         return Ok((fd, u64::from_le_bytes(*digest)));
     }
     rustix::fs::seek(lend(&fd), SeekFrom::Start(0))?;
-    let mut digest = 0xcbf2_9ce4_8422_2325u64;
+    let mut digest = mark::START;
     loop {
         let len = files::read(&fd, &mut room)?;
         if len == 0 {
             return Ok((fd, digest));
         }
-        for byte in room.get(..len).unwrap_or_default() {
-            digest = (digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+        digest = mark::digest(digest, room.get(..len).unwrap_or_default());
     }
 }
 

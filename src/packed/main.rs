@@ -10,7 +10,7 @@
 use core::ffi::CStr;
 use core::panic::PanicInfo;
 
-use pouch::format::lzma;
+use pouch::format::{lzma, mark};
 use pouch::sys::{self, Errno, file, process};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, SeekFrom};
@@ -23,9 +23,8 @@ mod mem;
 
 /// The size of what is packed (u32, little endian), then its LZMA stream.
 static PAYLOAD: &[u8] = include_bytes!(env!("POUCH_PAYLOAD"));
-/// What ends every unpacked binary: a magic word, and a digest that no other has.
-static MARK: [u8; MARK_LEN] = *include_bytes!(concat!(env!("POUCH_PAYLOAD"), ".mark"));
-const MARK_LEN: usize = 16;
+/// What ends the unpacked binary.
+static MARK: [u8; mark::LEN] = *include_bytes!(concat!(env!("POUCH_PAYLOAD"), ".mark"));
 /// Where there is no memfd: an initramfs, or any root that can be written.
 const FILE: &CStr = c"/.pouch-unpacked";
 
@@ -56,11 +55,11 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
 /// PID 1's binary, where that was unpacked from the same bytes as this would be.
 fn running() -> Option<OwnedFd> {
     let fd = file::open_at(None, c"/proc/1/exe", OFlags::RDONLY).ok()?;
-    let at = SeekFrom::Start((size() - MARK_LEN) as u64);
+    let at = SeekFrom::Start((size() - mark::LEN) as u64);
     rustix::fs::seek(fd.as_fd(), at).ok()?;
-    let mut mark = [0; MARK_LEN];
-    let len = rustix::io::read(fd.as_fd(), &mut mark).ok()?;
-    (len == MARK_LEN && mark == MARK).then_some(fd)
+    let mut end = [0; mark::LEN];
+    let len = rustix::io::read(fd.as_fd(), &mut end).ok()?;
+    (len == mark::LEN && end == MARK).then_some(fd)
 }
 
 fn size() -> usize {
@@ -107,16 +106,13 @@ fn fill(fd: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
-/// Whether the bytes are those that the mark at their end was made for (FNV-1a).
+/// Whether the bytes are those that the mark at their end was made for.
 fn is_whole(room: &[u8]) -> bool {
-    let Some((code, mark)) = room.split_last_chunk() else {
+    let Some((code, end)) = room.split_last_chunk() else {
         return false;
     };
-    let mut sum = 0xcbf2_9ce4_8422_2325u64;
-    for byte in code {
-        sum = (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    *mark == MARK && MARK.ends_with(&sum.to_le_bytes())
+    let sum = mark::digest(mark::START, code);
+    *end == MARK && MARK.ends_with(&sum.to_le_bytes())
 }
 
 /// Calls were packed with the place they lead to, which repeats, instead of the way there.

@@ -109,21 +109,7 @@ fn exec_at(fd: i32, path: &CStr, args: &[&CStr], env: &[&CStr]) -> Errno {
         return Errno::TOOBIG;
     }
     // SAFETY: both lists end in NULL, point to NUL-ended words, and live over the call.
-    match unsafe {
-        call(
-            nr::__NR_execveat,
-            [
-                fd as usize,
-                path.as_ptr() as usize,
-                args.as_ptr() as usize,
-                env.as_ptr() as usize,
-                nr::AT_EMPTY_PATH as usize,
-            ],
-        )
-    } {
-        Ok(_) => Errno::INVAL,
-        Err(e) => e,
-    }
+    unsafe { execveat(fd, path, args.as_ptr().cast(), env.as_ptr().cast()) }
 }
 
 /// execveat(2) of an open binary, with the lists as the kernel itself has laid them out. Comes
@@ -132,13 +118,21 @@ fn exec_at(fd: i32, path: &CStr, args: &[&CStr], env: &[&CStr]) -> Errno {
 /// # Safety
 /// Both must be NULL-ended lists of pointers to NUL-ended strings.
 pub unsafe fn exec_raw(binary: BorrowedFd<'_>, args: *const usize, env: *const usize) -> Errno {
-    let fd = binary.as_raw_fd() as usize;
-    let (args, env, flags) = (args as usize, env as usize, nr::AT_EMPTY_PATH as usize);
-    // SAFETY: the caller's promise; the path is empty.
+    // SAFETY: the caller's promise.
+    unsafe { execveat(binary.as_raw_fd(), c"", args, env) }
+}
+
+/// execveat(2).
+///
+/// # Safety
+/// As for [`exec_raw`].
+unsafe fn execveat(fd: i32, path: &CStr, args: *const usize, env: *const usize) -> Errno {
+    let (path, flags) = (path.as_ptr() as usize, nr::AT_EMPTY_PATH as usize);
+    // SAFETY: the caller's promise; the path is NUL-ended.
     match unsafe {
         call(
             nr::__NR_execveat,
-            [fd, c"".as_ptr() as usize, args, env, flags],
+            [fd as usize, path, args as usize, env as usize, flags],
         )
     } {
         Ok(_) => Errno::INVAL,
