@@ -4,12 +4,13 @@ use super::args::Usage;
 use super::exec::{Access, ask};
 use super::out::Out;
 use super::say;
-use crate::format::fault::{Fault, Step};
+use crate::format::fault::Step;
 use crate::format::message::Refusal;
 use crate::format::options;
 use crate::format::reason::Reason;
 use crate::format::spec::SpecBuf;
 use crate::format::text::{Plain, cut, put};
+use crate::jail;
 use crate::sys::{Errno, file, lend};
 use core::ffi::CStr;
 use rustix::fd::OwnedFd;
@@ -72,11 +73,7 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
         Ok(()) if value.is_some() => put!(out, "Pouch: {} cgroup applied\n", Plain(name)),
         Ok(()) => {}
         Err(error) => {
-            let fault = Fault {
-                step,
-                errno: error.raw_os_error() as u16,
-                object: what,
-            };
+            let fault = jail::unable(step, error, what);
             return Ok(say::refusal(err, Refusal::Fault(fault), b"", name));
         }
     }

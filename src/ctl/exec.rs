@@ -21,7 +21,7 @@ use core::ffi::CStr;
 use heapless::Vec;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
+use rustix::process::{Signal, pidfd_send_signal};
 use rustix::termios::{isatty, tcgetwinsize, tcsetwinsize};
 
 /// HUP INT QUIT USR1 USR2 PIPE TERM TSTP WINCH: what a command is told while it waits, instead
@@ -152,11 +152,7 @@ pub fn exec(name: &[u8], args: &[&CStr], err: &mut Out) -> u8 {
         Ok(()) => return status,
         // Its PID namespace, or its cgroup, is on its way out.
         Err(Errno::SRCH | Errno::NOMEM | Errno::NODEV) => Refusal::NotRunning,
-        Err(error) => Refusal::Fault(Fault {
-            step: Step::Join,
-            errno: error.raw_os_error() as u16,
-            object: name,
-        }),
+        Err(error) => Refusal::Fault(jail::unable(Step::Join, error, name)),
     };
     say::not_run(err, why, name)
 }
@@ -258,17 +254,8 @@ impl Running {
             }
         }
         self.hear();
-        loop {
-            match waitpid(Pid::from_raw(self.pid), WaitOptions::empty()) {
-                Ok(Some((_, status))) => {
-                    if let Some(ended) = Ended::of_status(status.as_raw() as u32) {
-                        return ended.status();
-                    }
-                }
-                Err(Errno::INTR) | Ok(None) => {}
-                Err(_) => return say::NOT_RUN,
-            }
-        }
+        let ended = process::end_of(self.pid).ok().and_then(Ended::of_status);
+        ended.map_or(say::NOT_RUN, Ended::status)
     }
 
     /// Waits for something and does it. True once the command has ended.

@@ -6,7 +6,7 @@
 use log::Level;
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
-use rustix::process::{Signal, WaitOptions, pidfd_send_signal, waitpid};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use super::tables::UnitId;
 use super::words::Words;
@@ -86,14 +86,6 @@ fn ask(spec: Spec<'_>, init: &OwnedFd, cgroup: Option<&OwnedFd>) -> Result<u8, E
     })?;
     // Its copies of PID 1's descriptors would keep alive what PID 1 closes: clients' connections, what epoll watches.
     process::seclude();
-    loop {
-        match waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty()) {
-            Ok(Some((_, status))) => {
-                let ended = Ended::of_status(status.as_raw() as u32);
-                return Ok(ended.map_or(FAILED, Ended::status));
-            }
-            Err(Errno::INTR) | Ok(None) => {}
-            Err(e) => return Err(e),
-        }
-    }
+    let ended = Ended::of_status(process::end_of(pid)?);
+    Ok(ended.map_or(FAILED, Ended::status))
 }

@@ -7,7 +7,7 @@ use super::poll::{Token, watch};
 use super::tables::{Kept, UnitId};
 use super::words::Words;
 use super::{Init, cgroup, files, shells};
-use crate::format::fault::{Fault, OBJECT_MAX, Step};
+use crate::format::fault::{OBJECT_MAX, Step};
 use crate::format::spec::{Spec, TTY_AUTO, TTY_NONE, Tag, flags};
 use crate::jail::{self, Link, Plan, Report, Stdio};
 use crate::policy::unit::{Event, State};
@@ -40,7 +40,7 @@ impl Init {
                     Step::CgroupMake => path.as_str(),
                     _ => record.name.as_str(),
                 };
-                record.fault = Some(Kept::of(unable(step, e, object.as_bytes())));
+                record.fault = Some(Kept::of(jail::unable(step, e, object.as_bytes())));
             }
             self.unit_event(id, Event::NotLaunched);
         }
@@ -81,7 +81,7 @@ impl Init {
         if let Some(record) = self.t.unit_mut(id) {
             record.pid = pid;
             // True until the child says otherwise: one that is killed on its way says nothing.
-            let silent = unable(Step::Launch, Errno::SRCH, record.name.as_bytes());
+            let silent = jail::unable(Step::Launch, Errno::SRCH, record.name.as_bytes());
             record.fault = Some(Kept::of(silent));
             files::keep(&mut record.pidfd, pidfd);
         }
@@ -118,7 +118,11 @@ impl Init {
             if let Some(folder) = &record.cgroup
                 && let Err(e) = cgroup::write(folder, file, value.to_bytes())
             {
-                record.fault = Some(Kept::of(unable(Step::CgroupWrite, e, file.to_bytes())));
+                record.fault = Some(Kept::of(jail::unable(
+                    Step::CgroupWrite,
+                    e,
+                    file.to_bytes(),
+                )));
                 return Err(e);
             }
         }
@@ -213,15 +217,6 @@ pub(super) fn link_name(number: u32) -> Words {
     let mut name = Words::new("veth");
     name.num(number.into());
     name
-}
-
-/// A fault of the kernel's.
-fn unable(step: Step, e: Errno, object: &[u8]) -> Fault<'_> {
-    Fault {
-        step,
-        errno: e.raw_os_error() as u16,
-        object,
-    }
 }
 
 /// The pipe that a launch reports on: its ends to read and to write.

@@ -9,7 +9,7 @@ use super::tables::{Kept, UNITS, UnitId};
 use super::units::spec_in;
 use super::words::Words;
 use super::{Init, launch};
-use crate::format::fault::{Fault, Step};
+use crate::format::fault::Step;
 use crate::format::inet::Cidr;
 use crate::format::spec::{Spec, Tag, flags};
 use crate::jail;
@@ -73,13 +73,7 @@ impl Init {
         config: Option<Cidr>,
     ) -> (Option<Option<Cidr>>, Option<Kept>) {
         let refused = |step, e: Errno, words: &Words| {
-            let object = words.as_str().as_bytes();
-            let errno = e.raw_os_error() as u16;
-            let fault = Fault {
-                step,
-                errno,
-                object,
-            };
+            let fault = jail::unable(step, e, words.as_str().as_bytes());
             (None, Some(Kept::of(fault)))
         };
         let held_by = |words: &mut Words, name: &str| {
@@ -91,7 +85,7 @@ impl Init {
         let apart = jail::namespaces(spec) & process::CLONE_NEWNET != 0;
         let mut address = spec.address();
         if !apart || spec.flags() & flags::NO_NET != 0 {
-            (address, _) = (None, ());
+            address = None;
         } else if let Some(asked) = address {
             let mut words = Words::new("");
             words.address(asked);

@@ -6,10 +6,11 @@ use rustix::process::{Signal, pidfd_send_signal};
 use super::tables::{ClientId, EVENTS, SESSIONS, Session, UNITS, UnitId, Waits, Whose};
 use super::words::Words;
 use super::{Init, cgroup, files};
-use crate::format::fault::{Fault, Step};
+use crate::format::fault::Step;
 use crate::format::message::{Refusal, Reply, Request};
 use crate::format::name;
 use crate::format::spec::{Spec, flags};
+use crate::jail;
 use crate::policy::unit::{Event, State};
 use crate::sys::{Errno, device, file, lend, time};
 
@@ -186,11 +187,7 @@ impl Init {
 
     fn refuse_fault(&mut self, id: ClientId, unit: UnitId, step: Step, e: Errno) {
         if let Some(record) = self.t.unit(unit) {
-            let fault = Fault {
-                step,
-                errno: e.raw_os_error() as u16,
-                object: record.name.as_bytes(),
-            };
+            let fault = jail::unable(step, e, record.name.as_bytes());
             self.client_tell(id, &Reply::Refused(Refusal::Fault(fault)));
         }
         super::tables::vacate(&mut self.t.clients, id);

@@ -9,7 +9,7 @@ use super::tables::{LINES, Line, Session, Whose, is_due};
 use super::words::Words;
 use super::{Init, files, launch};
 use crate::format::ended::Ended;
-use crate::format::fault::{Fault, Step};
+use crate::format::fault::Step;
 use crate::jail;
 use crate::sys::{Errno, lend, time};
 
@@ -59,11 +59,7 @@ impl Init {
             let mut step = Step::Terminal;
             if let Err(e) = self.shell_start(line, &mut step) {
                 let mut words = Words::new("Pouch: ");
-                words.fault(&Fault {
-                    step,
-                    errno: e.raw_os_error() as u16,
-                    object: b"the host shell",
-                });
+                words.fault(&jail::unable(step, e, b"the host shell"));
                 words.log(Level::Error);
                 self.line_say(line, words.as_str());
                 self.shell_again(line, now);

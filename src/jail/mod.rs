@@ -97,6 +97,15 @@ pub struct Plan<'a> {
     pub owner: u32,
 }
 
+/// A fault of the kernel's.
+pub fn unable(step: Step, errno: Errno, object: &[u8]) -> Fault<'_> {
+    Fault {
+        step,
+        errno: errno.raw_os_error() as u16,
+        object,
+    }
+}
+
 /// What the child is doing, and whom it tells. A step is said before it is tried, so an
 /// error is an errno alone; and since an error ends the child, none is handed up.
 struct Now<'a> {
@@ -136,11 +145,7 @@ impl<'a> Now<'a> {
     #[inline(never)]
     fn warn(&self, name: &CStr, errno: Errno, instead: &'static str) {
         let (step, object) = self.step.get();
-        let fault = Fault {
-            step,
-            errno: errno.raw_os_error() as u16,
-            object: object.to_bytes(),
-        };
+        let fault = unable(step, errno, object.to_bytes());
         let mut text = Text::<{ OBJECT_MAX + 200 }>::new();
         put!(
             &mut text,
@@ -161,12 +166,7 @@ impl<'a> Now<'a> {
         let mut room = [0; OBJECT_MAX + 8];
         let mut w = Writer::new(&mut room);
         let (step, object) = self.step.get();
-        Fault {
-            step,
-            errno: errno.raw_os_error() as u16,
-            object: object.to_bytes(),
-        }
-        .emit(&mut w);
+        unable(step, errno, object.to_bytes()).emit(&mut w);
         if let Some(bytes) = w.finish() {
             let _ = rustix::io::write(self.report, bytes);
         }
@@ -382,18 +382,10 @@ pub fn read_report<'b>(pipe: BorrowedFd<'_>, room: &'b mut [u8; OBJECT_MAX + 8])
             let fault = Fault::parse(&mut r);
             Report::Fault(match r.is_good() {
                 true => fault,
-                false => Fault {
-                    step: Step::Launch,
-                    errno: 71,
-                    object: b"",
-                },
+                false => unable(Step::Launch, Errno::PROTO, b""),
             })
         }
         Err(Errno::AGAIN | Errno::INTR) => Report::Pending,
-        Err(e) => Report::Fault(Fault {
-            step: Step::Launch,
-            errno: e.raw_os_error() as u16,
-            object: b"",
-        }),
+        Err(e) => Report::Fault(unable(Step::Launch, e, b"")),
     }
 }

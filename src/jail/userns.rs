@@ -13,7 +13,7 @@ use core::ffi::CStr;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
-use rustix::process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid};
+use rustix::process::{Signal, pidfd_send_signal};
 
 use super::{Now, fs, rights};
 use crate::format::fault::Step;
@@ -70,7 +70,7 @@ pub(super) fn make<'a>(spec: Spec<'a>, first: u32, kinds: u32, now: &Now<'a>) ->
     ));
     // The namespaces live on by those who hold them.
     let _ = pidfd_send_signal(lend(&pidfd), Signal::KILL);
-    let _ = waitpid(Pid::from_raw(pid), WaitOptions::empty());
+    let _ = process::end_of(pid);
     let users = Users { namespace, first };
     users.host(false, now);
     users

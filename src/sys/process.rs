@@ -5,6 +5,7 @@ use core::ffi::{CStr, c_char};
 use heapless::Vec;
 use linux_raw_sys::general::clone_args;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::file::own;
 use super::{Errno, call, nr};
@@ -137,6 +138,20 @@ unsafe fn execveat(fd: i32, path: &CStr, args: *const usize, env: *const usize) 
     } {
         Ok(_) => Errno::INVAL,
         Err(e) => e,
+    }
+}
+
+/// waitpid(2) for the end of a child: its status as the kernel words it. Never PID 1's: it waits.
+///
+/// # Errors
+/// ECHILD for what is no child, or has been waited for.
+pub fn end_of(pid: i32) -> Result<u32, Errno> {
+    loop {
+        match waitpid(Pid::from_raw(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(status.as_raw() as u32),
+            Err(Errno::INTR) | Ok(None) => {}
+            Err(e) => return Err(e),
+        }
     }
 }
 
