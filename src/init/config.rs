@@ -119,7 +119,6 @@ impl Init {
             self.tell_console(words.as_str());
         }
         if modules.is_empty() {
-            self.units_launch_waiting();
             self.modules_there();
         } else {
             self.load_modules(&modules);

@@ -102,7 +102,6 @@ impl Init {
             return self.root_done(ended.status());
         }
         if self.t.definitions_wait {
-            self.units_launch_waiting();
             self.modules_there();
         }
         if self.t.ending.begun() {

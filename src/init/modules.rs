@@ -6,7 +6,7 @@ use log::Level;
 
 use super::Init;
 use super::words::{Words, unable};
-use crate::format::fault::{Fault, Step};
+use crate::format::fault::Step;
 use crate::jail;
 use crate::sys::{self, process};
 
@@ -22,7 +22,7 @@ impl Init {
             }
             Err(e) => {
                 unable("load modules", e);
-                self.units_launch_waiting();
+                self.modules_there();
             }
         }
     }
@@ -33,11 +33,7 @@ pub(super) fn load_all(names: &[&[u8]]) {
     for name in names {
         if let Err(e) = jail::load_module(name) {
             let mut words = Words::new("");
-            words.fault(&Fault {
-                step: Step::Module,
-                errno: e.raw_os_error() as u16,
-                object: name,
-            });
+            words.fault(&jail::unable(Step::Module, e, name));
             words.log(Level::Error);
         }
     }

@@ -20,8 +20,9 @@ const TIMES: u64 = 3;
 const USUAL_S: u32 = 30;
 
 impl Init {
-    /// The modules of the kernel's words are there, and what they bring.
+    /// The modules of the kernel's words are there, and what they bring: what waited for them goes on.
     pub(super) fn modules_there(&mut self) {
+        self.units_launch_waiting();
         if !self.t.config.watchdog.is_empty()
             && self.t.watchdog.is_none()
             && let Err(e) = self.watchdog_open()
