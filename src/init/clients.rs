@@ -7,7 +7,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::{BorrowedFd, OwnedFd};
 
 use super::poll::{Token, rewatch, watch};
-use super::tables::{CLIENTS, ClientId, ClientRecord, Session, UnitId, Waits, free, vacate};
+use super::tables::{CLIENTS, ClientId, ClientRecord, Session, UnitId, Waits};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::message::{CHUNK, MESSAGE_MAX, Refusal, Reply, Request};
@@ -82,17 +82,22 @@ impl Init {
         for id in 0..CLIENTS as ClientId {
             siblings += u32::from(self.t.client(id).is_some_and(|c| c.inside == inside));
         }
-        let place = free(&mut self.t.clients).filter(|_| inside.is_none() || siblings < 4);
-        let Some((id, place)) = place else {
+        let place = self
+            .t
+            .clients
+            .free()
+            .filter(|_| inside.is_none() || siblings < 4);
+        let Some(id) = place else {
             return reply_on(&fd, &Reply::Refused(Refusal::Busy));
         };
         if watch(&self.epoll, &fd, Token::Client, id).is_ok() {
-            *place = Some(ClientRecord {
+            let record = ClientRecord {
                 fd,
                 inside,
                 pid: peer.pid,
                 waits: Waits::Request,
-            });
+            };
+            self.t.clients.put(id, record);
         }
     }
 
@@ -137,7 +142,7 @@ impl Init {
     pub(super) fn client_gone(&mut self, id: ClientId) {
         let gone = self.t.client(id).map(|c| (c.waits, c.pid as u32));
         self.lines_of_client_gone(id);
-        vacate(&mut self.t.clients, id);
+        self.t.clients.vacate(id);
         if let Some((Waits::Ended(unit) | Waits::Started(unit), pid)) = gone
             && self.t.unit(unit).is_some_and(|u| u.ppid == pid)
         {
@@ -166,7 +171,7 @@ impl Init {
             }
         }
         self.client_tell(id, reply);
-        vacate(&mut self.t.clients, id);
+        self.t.clients.vacate(id);
     }
 
     /// The last reply: it is done.
@@ -263,7 +268,7 @@ impl Init {
                 None => Refusal::Gone,
             };
             self.client_tell(id, &Reply::Refused(refusal));
-            vacate(&mut self.t.clients, id);
+            self.t.clients.vacate(id);
         }
     }
 

@@ -13,7 +13,7 @@ use rustix::fs::{OFlags, SeekFrom};
 use rustix::system::{RebootCommand, reboot};
 
 use super::poll::{Token, rewatch, watch};
-use super::tables::{Tables, Waits};
+use super::tables::{CLIENTS, LINES, SESSIONS, Tables, UNITS, Waits};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::cmdline::OnCrash;
@@ -299,13 +299,13 @@ impl Open<'_> {
 
     /// The same, of one that is waited for.
     #[inline(never)]
-    fn again(&mut self, fd: &Option<OwnedFd>, token: Token, id: usize) {
+    fn again(&mut self, fd: &Option<OwnedFd>, token: Token, id: u8) {
         if let Some(fd) = fd {
             self.note(fd);
-            let _ = watch(self.epoll, fd, token, id as u8);
+            let _ = watch(self.epoll, fd, token, id);
             // Who wrote or waited to write is asked once more, so nothing hangs for a lost wake-up.
             if matches!(token, Token::Session | Token::Line) {
-                rewatch(self.epoll, fd, token, id as u8, true);
+                rewatch(self.epoll, fd, token, id, true);
             }
         }
     }
@@ -317,8 +317,8 @@ impl Tables {
         open.keep(&self.control);
         open.keep(&self.shell_cgroup);
         open.keep(&self.watchdog);
-        for (id, unit) in self.units.iter().enumerate() {
-            if let Some(unit) = unit {
+        for id in 0..UNITS as u8 {
+            if let Some(unit) = self.unit(id) {
                 open.keep(&unit.pidfd);
                 open.keep(&unit.cgroup);
                 open.keep(&unit.asked_fd);
@@ -335,31 +335,31 @@ impl Tables {
                 }
             }
         }
-        for (id, session) in self.sessions.iter_mut().enumerate() {
-            if let Some(session) = session {
+        for id in 0..SESSIONS as u8 {
+            if let Some(session) = self.session_mut(id) {
                 open.keep(&session.slave);
                 open.again(&session.master, Token::Session, id);
                 (session.wants_out, session.held) = (true, false);
             }
         }
-        for (id, line) in self.lines.iter_mut().enumerate() {
-            if let Some(line) = line {
+        for id in 0..LINES as u8 {
+            if let Some(line) = self.line_mut(id) {
                 open.again(&line.fd, Token::Line, id);
                 open.keep(&line.shell.pidfd);
                 open.again(&line.shell.report, Token::ShellReport, id);
                 line.wants_out = true;
             }
         }
-        for (id, client) in self.clients.iter().enumerate() {
-            if let Some(client) = client {
+        for id in 0..CLIENTS as u8 {
+            if let Some(client) = self.client(id) {
                 open.note(&client.fd);
-                if let Err(e) = watch(open.epoll, &client.fd, Token::Client, id as u8) {
+                if let Err(e) = watch(open.epoll, &client.fd, Token::Client, id) {
                     let mut words = Words::new("a client is lost");
                     words.errno(e).log(Level::Warn);
                 }
                 if let Waits::Log { .. } = client.waits {
                     // It may have been in the middle of what there was.
-                    rewatch(open.epoll, &client.fd, Token::Client, id as u8, true);
+                    rewatch(open.epoll, &client.fd, Token::Client, id, true);
                 }
             }
         }

@@ -11,7 +11,7 @@ use rustix::fs::{OFlags, fcntl_getfl};
 
 use super::Init;
 use super::poll::unwatch;
-use super::tables::{ClientId, LINES, Line, Session, Waits, vacate};
+use super::tables::{ClientId, LINES, Line, Session, Waits};
 use super::words::Words;
 use crate::format::message::{Refusal, Reply};
 use crate::policy::switchboard::Home;
@@ -50,7 +50,7 @@ impl Init {
         // A description that others write by is not to be made non-blocking under them.
         let own = fcntl_getfl(lend(&fd)).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
         // Before its modes are touched, which only one that is told has them puts back.
-        if super::tables::free(&mut self.t.lines).is_none() {
+        if self.t.lines.free().is_none() {
             return Err(Refusal::Busy);
         }
         if !own
@@ -91,7 +91,7 @@ impl Init {
             self.session_tell(session, line, " left");
         }
         let _ = self.t.board.line_down(line);
-        vacate(&mut self.t.lines, line);
+        self.t.lines.vacate(line);
         if let Some(session) = left {
             self.session_rearm(session);
             self.session_fit(session);

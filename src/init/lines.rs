@@ -9,9 +9,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 
 use super::poll::{Token, unwatch, watch};
-use super::tables::{
-    LINES, Line, LineRecord, PATH, SESSIONS, Session, Whose, free, is_due, sooner,
-};
+use super::tables::{LINES, Line, LineRecord, PATH, SESSIONS, Session, Whose, is_due, sooner};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::text::behind;
@@ -155,7 +153,7 @@ impl Init {
         let now = time::now_ms();
         let mut name = String::new();
         name.push_str(device).map_err(|_| Errno::MSGSIZE)?;
-        let (id, place) = free(&mut self.t.lines).ok_or(Errno::NFILE)?;
+        let id = self.t.lines.free().ok_or(Errno::NFILE)?;
         let mut look_backoff = Backoff::new();
         look_backoff.start(now);
         let look_again = match &fd {
@@ -167,7 +165,7 @@ impl Init {
         };
         let keyboard = fd.as_ref().map(device::keyboard_mode);
         let keyboard = keyboard.and_then(Result::ok).unwrap_or(K_UNICODE);
-        *place = Some(LineRecord {
+        let record = LineRecord {
             device: name,
             fd,
             slot,
@@ -183,7 +181,8 @@ impl Init {
             look_again,
             look_backoff,
             ..super::state::no_line()
-        });
+        };
+        self.t.lines.put(id, record);
         Ok(id)
     }
 

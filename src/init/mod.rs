@@ -72,6 +72,8 @@ struct Init {
     binary: OwnedFd,
     /// Another one that is being tried.
     trial: Option<reexec::Trial>,
+    /// This turn may have used much of the stack.
+    deep: bool,
 }
 
 pub use reexec::judge;
@@ -129,15 +131,18 @@ impl Init {
             spare: clients::spare(&binary),
             binary,
             trial: None,
+            deep: true,
         })
     }
 
     /// The loop.
     #[inline(never)] // its frame is not to be part of the loop's
     fn turn_until_the_end(&mut self) -> u8 {
-        // The way here was the deepest: an idle PID 1 is to be small.
-        process::shrink_stack();
         loop {
+            // What came was more than bytes to pass on: an idle PID 1 is to be small.
+            if core::mem::take(&mut self.deep) {
+                process::shrink();
+            }
             if let Some(status) = self.t.exit {
                 return status;
             }

@@ -131,6 +131,8 @@ impl Init {
             if event.data == 0 {
                 self.signals_ready();
             }
+            let [token, _] = (event.data as u16).to_be_bytes();
+            self.deep |= ![Token::Line as u8, Token::Session as u8].contains(&token);
         }
         for event in events {
             self.dispatch(

@@ -10,9 +10,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::termios::Winsize;
 
 use super::poll::{Token, rewatch_held, unwatch, watch};
-use super::tables::{
-    LINES, Line, SESSIONS, Session, SessionRecord, UNITS, Whose, free, is_due, vacate,
-};
+use super::tables::{LINES, Line, SESSIONS, Session, SessionRecord, UNITS, Whose, is_due};
 use super::{Init, RING, files};
 use crate::sys::{Errno, device, file, lend};
 
@@ -36,14 +34,15 @@ impl Init {
     /// A place for a session, without a terminal yet.
     #[inline(never)]
     pub(super) fn session_new(&mut self, whose: Whose, label: &str) -> Result<Session, Errno> {
-        let (id, place) = free(&mut self.t.sessions).ok_or(Errno::NFILE)?;
+        let id = self.t.sessions.free().ok_or(Errno::NFILE)?;
         let mut name = String::new();
         let _ = name.push_str(label);
-        *place = Some(SessionRecord {
+        let record = SessionRecord {
             whose,
             label: name,
             ..super::state::no_session()
-        });
+        };
+        self.t.sessions.put(id, record);
         // A place that another session had before: no line has shown anything of this one.
         for line in 0..LINES as Line {
             if let Some(record) = self.t.line_mut(line)
@@ -272,7 +271,7 @@ impl Init {
             {
                 record.tail = None;
             }
-            vacate(&mut self.t.sessions, id);
+            self.t.sessions.vacate(id);
             self.ring_forget(id);
         }
     }

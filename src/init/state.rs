@@ -49,54 +49,50 @@ const CLIENT: &[Field] = fields!(ClientRecord: fd inside pid waits);
 /// The record at a place, made first where that is wanted and nothing is there.
 #[inline(never)]
 fn place<'a>(t: &'a mut Tables, table: u8, id: u8, make: bool) -> Option<Place<'a>> {
-    let at = usize::from(id);
     Some(match table {
         1 if id == 0 => Place::of(t, ALL),
         2 if id == 0 => Place::of(&mut t.config, CONFIG),
         3 if id == 0 => Place::of(&mut t.ending, shutdown::FIELDS),
         4 if id == 0 => Place::of(&mut t.board, switchboard::FIELDS),
         5 | 6 => {
-            let place = t.units.get_mut(at)?;
-            if make && place.is_none() {
-                *place = Some(no_unit());
+            if make && t.units.get(id).is_none() {
+                t.units.put(id, no_unit());
             }
-            let unit = place.as_mut()?;
+            let unit = t.units.get_mut(id)?;
             match table {
                 5 => Place::of(unit, UNIT),
                 _ => Place::of(&mut unit.life, unit::FIELDS),
             }
         }
         7 => {
-            let place = t.sessions.get_mut(at)?;
-            if make && place.is_none() {
-                *place = Some(no_session());
+            if make && t.sessions.get(id).is_none() {
+                t.sessions.put(id, no_session());
             }
-            Place::of(place.as_mut()?, SESSION)
+            Place::of(t.sessions.get_mut(id)?, SESSION)
         }
         8 | 9 => {
-            let place = t.lines.get_mut(at)?;
-            if make && place.is_none() {
-                *place = Some(no_line());
+            if make && t.lines.get(id).is_none() {
+                t.lines.put(id, no_line());
             }
-            let line = place.as_mut()?;
+            let line = t.lines.get_mut(id)?;
             match table {
                 8 => Place::of(line, LINE),
                 _ => Place::of(&mut line.shell, SHELL),
             }
         }
         10 => {
-            let place = t.clients.get_mut(at)?;
-            if make && place.is_none() {
+            if make && t.clients.get(id).is_none() {
                 // Any descriptor: its own number comes with its fields.
                 let fd = memory().ok()?;
-                *place = Some(ClientRecord {
+                let record = ClientRecord {
                     fd,
                     inside: None,
                     pid: 0,
                     waits: Waits::Request,
-                });
+                };
+                t.clients.put(id, record);
             }
-            Place::of(place.as_mut()?, CLIENT)
+            Place::of(t.clients.get_mut(id)?, CLIENT)
         }
         _ => return None,
     })

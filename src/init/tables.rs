@@ -22,6 +22,7 @@ use crate::policy::shutdown::Shutdown;
 use crate::policy::switchboard::Switchboard;
 pub(super) use crate::policy::switchboard::{LINES, Line, SESSIONS, Session};
 use crate::policy::unit::Unit;
+use crate::sys::slots::Slots;
 
 /// The most containers at once.
 pub(super) const UNITS: usize = 64;
@@ -305,22 +306,22 @@ pub(super) struct Tables {
     pub(super) shell_cgroup: Option<OwnedFd>,
     pub(super) config: Config,
     pub(super) ending: Shutdown,
-    pub(super) units: [Option<UnitRecord>; UNITS],
-    pub(super) sessions: [Option<SessionRecord>; SESSIONS],
-    pub(super) lines: [Option<LineRecord>; LINES],
-    pub(super) clients: [Option<ClientRecord>; CLIENTS],
     pub(super) board: Switchboard,
     pub(super) ranges: Ranges,
+    pub(super) lines: Slots<LineRecord, LINES>,
+    pub(super) clients: Slots<ClientRecord, CLIENTS>,
+    pub(super) sessions: Slots<SessionRecord, SESSIONS>,
+    pub(super) units: Slots<UnitRecord, UNITS>,
 }
 
 impl Tables {
     /// An empty board.
     pub(super) fn new() -> Tables {
         Tables {
-            units: core::array::from_fn(|_| None),
-            sessions: core::array::from_fn(|_| None),
-            lines: core::array::from_fn(|_| None),
-            clients: core::array::from_fn(|_| None),
+            units: Slots::default(),
+            sessions: Slots::default(),
+            lines: Slots::default(),
+            clients: Slots::default(),
             board: Switchboard::new(),
             ranges: Ranges::new(),
             ending: Shutdown::new(),
@@ -357,49 +358,49 @@ impl Tables {
     /// A container's record.
     #[inline(never)]
     pub(super) fn unit(&self, id: UnitId) -> Option<&UnitRecord> {
-        self.units.get(usize::from(id))?.as_ref()
+        self.units.get(id)
     }
 
     /// The same to change.
     #[inline(never)]
     pub(super) fn unit_mut(&mut self, id: UnitId) -> Option<&mut UnitRecord> {
-        self.units.get_mut(usize::from(id))?.as_mut()
+        self.units.get_mut(id)
     }
 
     /// A session's record.
     #[inline(never)]
     pub(super) fn session(&self, id: Session) -> Option<&SessionRecord> {
-        self.sessions.get(usize::from(id))?.as_ref()
+        self.sessions.get(id)
     }
 
     /// The same to change.
     #[inline(never)]
     pub(super) fn session_mut(&mut self, id: Session) -> Option<&mut SessionRecord> {
-        self.sessions.get_mut(usize::from(id))?.as_mut()
+        self.sessions.get_mut(id)
     }
 
     /// A line's record.
     #[inline(never)]
     pub(super) fn line(&self, id: Line) -> Option<&LineRecord> {
-        self.lines.get(usize::from(id))?.as_ref()
+        self.lines.get(id)
     }
 
     /// The same to change.
     #[inline(never)]
     pub(super) fn line_mut(&mut self, id: Line) -> Option<&mut LineRecord> {
-        self.lines.get_mut(usize::from(id))?.as_mut()
+        self.lines.get_mut(id)
     }
 
     /// A client's record.
     #[inline(never)]
     pub(super) fn client(&self, id: ClientId) -> Option<&ClientRecord> {
-        self.clients.get(usize::from(id))?.as_ref()
+        self.clients.get(id)
     }
 
     /// The same to change.
     #[inline(never)]
     pub(super) fn client_mut(&mut self, id: ClientId) -> Option<&mut ClientRecord> {
-        self.clients.get_mut(usize::from(id))?.as_mut()
+        self.clients.get_mut(id)
     }
 
     /// The session of a container.
@@ -441,25 +442,6 @@ impl Tables {
     #[inline(never)]
     pub(super) fn find_line(&self, is_it: &dyn Fn(&LineRecord) -> bool) -> Option<Line> {
         (0..LINES as Line).find(|id| self.line(*id).is_some_and(is_it))
-    }
-}
-
-/// A free place of a table, and its number.
-#[inline(never)]
-pub(super) fn free<T>(table: &mut [Option<T>]) -> Option<(u8, &mut Option<T>)> {
-    for (at, place) in table.iter_mut().enumerate() {
-        if place.is_none() {
-            return Some((at as u8, place));
-        }
-    }
-    None
-}
-
-/// Empties a place of a table.
-#[inline(never)]
-pub(super) fn vacate<T>(table: &mut [Option<T>], id: u8) {
-    if let Some(place) = table.get_mut(usize::from(id)) {
-        *place = None;
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use super::poll::{Token, watch};
 use super::tables::{
-    ClientId, Kept, Tables, UNITS, UnitId, UnitRecord, Waits, Whose, free, is_due, sooner, vacate,
+    ClientId, Kept, Tables, UNITS, UnitId, UnitRecord, Waits, Whose, is_due, sooner,
 };
 use super::words::Words;
 use super::{Init, cgroup, files};
@@ -72,7 +72,7 @@ impl Init {
         if self.t.named(text.as_bytes()).is_some() {
             return Err(Refusal::Exists);
         }
-        let Some((id, _)) = free(&mut self.t.units) else {
+        let Some(id) = self.t.units.free() else {
             return Err(Refusal::TableFull);
         };
         self.no_circle(id, spec)?;
@@ -104,20 +104,19 @@ impl Init {
         for owner in owners.iter().flatten() {
             let _ = watch(&self.epoll, owner, Token::Owner, id);
         }
-        if let Some(place) = self.t.units.get_mut(usize::from(id)) {
-            *place = Some(UnitRecord {
-                name,
-                life,
-                spec_len: bytes.len() as u16,
-                owner,
-                session: Some(session),
-                ppid,
-                streams,
-                terminal,
-                owners,
-                ..super::state::no_unit()
-            });
-        }
+        let record = UnitRecord {
+            name,
+            life,
+            spec_len: bytes.len() as u16,
+            owner,
+            session: Some(session),
+            ppid,
+            streams,
+            terminal,
+            owners,
+            ..super::state::no_unit()
+        };
+        self.t.units.put(id, record);
         self.slot_take(id, slot);
         // Whoever waits does so before the launch: what fails without a process is over at once.
         if let Some(client) = client {
@@ -410,7 +409,7 @@ impl Init {
         self.unit_tell(id, "destroy", "");
         let owner = self.t.unit(id).map_or(0, |u| u.owner);
         self.t.ranges.give(owner);
-        vacate(&mut self.t.units, id);
+        self.t.units.vacate(id);
         if let Some(session) = session {
             self.session_release(session, time::now_ms());
         }

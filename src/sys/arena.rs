@@ -5,7 +5,7 @@
 //! them: the head names its length and a digest of its file.
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::ftruncate;
+use rustix::fs::{FallocateFlags, fallocate, ftruncate};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 
 use super::file::own;
@@ -106,6 +106,7 @@ pub fn open<T: 'static>(
                 size: size_of::<T>() as u64,
                 digest,
             });
+            thin(lend(&fd), base, bytes_at::<T>());
         }
     }
     // SAFETY: the table was just written, or was by the same binary at the same address
@@ -117,6 +118,24 @@ pub fn open<T: 'static>(
             bytes: core::slice::from_raw_parts_mut(base.add(bytes_at::<T>()), bytes),
             resumed,
         })
+    }
+}
+
+/// Gives pages of nothing but zeros back: they read the same from then on, and cost memory when they are written to.
+/// fallocate(2), which takes bytes: a page may be larger than the step. A kernel that refuses leaves them.
+///
+/// # Safety
+/// `base` is where the file is mapped, with `len` bytes at least, and nobody refers to those.
+#[inline(never)]
+unsafe fn thin(file: BorrowedFd<'_>, base: *const u8, len: usize) {
+    const STEP: usize = 4096;
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    for at in (0..len).step_by(STEP) {
+        // SAFETY: within the mapping, which is a file in memory and so bytes everywhere.
+        let bytes = unsafe { core::slice::from_raw_parts(base.add(at), STEP) };
+        if bytes.iter().all(|byte| *byte == 0) {
+            let _ = fallocate(file, flags, at as u64, STEP as u64);
+        }
     }
 }
 

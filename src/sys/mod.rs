@@ -13,6 +13,7 @@ pub mod letters;
 pub mod mount;
 pub mod process;
 pub mod signal;
+pub mod slots;
 pub mod socket;
 pub mod state;
 pub mod stdio;

@@ -362,20 +362,34 @@ pub fn unshare(namespaces: u32) -> Result<(), Errno> {
     unsafe { call(nr::__NR_unshare, [(namespaces & ALL) as usize]) }.map(drop)
 }
 
-/// Gives the kernel back the memory of the stack below the caller's own frames, which once was needed and is not now.
+unsafe extern "C" {
+    /// Where the program lies: the linker's own names, whose addresses alone mean something.
+    static __executable_start: u8;
+    static etext: u8;
+}
+
+/// Gives the kernel back what once was needed and is not now: the stack below the caller's own frames, and the pages of
+/// the program's text, of which those that run are mapped anew (madvise(2)).
 ///
-/// What is called later finds zeros there, as on a stack that grows for the first time.
+/// What is called later finds zeros on the stack, as on one that grows for the first time.
 #[inline(never)]
-pub fn shrink_stack() {
-    const KEPT: usize = 16 * 1024;
+pub fn shrink() {
+    const KEPT: usize = 1024;
     const MOST: usize = 1024 * 1024;
     const PAGE: usize = 4096;
     const MADV_DONTNEED: usize = 4;
     let here = 0u8;
     let top = (&raw const here as usize - KEPT) & !(PAGE - 1);
-    // SAFETY: the stack grows down, so nothing below the frames of those who called lies in use;
-    // the margin keeps this one's own and a red zone. ENOMEM for the part that was never mapped is as good.
-    let _ = unsafe { call(nr::__NR_madvise, [top - MOST, MOST, MADV_DONTNEED]) };
+    let (start, end) = (
+        &raw const __executable_start as usize,
+        &raw const etext as usize,
+    );
+    for (at, len) in [(top - MOST, MOST), (start & !(PAGE - 1), end - start)] {
+        // SAFETY: the stack grows down, so nothing below the frames of those who called lies in use; the margin keeps
+        // this one's own frame and a red zone. The text is a file's, mapped private and never written to. ENOMEM for
+        // the part that was never mapped is as good.
+        let _ = unsafe { call(nr::__NR_madvise, [at, len, MADV_DONTNEED]) };
+    }
 }
 
 /// prlimit(2) of this process: RLIMIT_* by its number, soft, hard.

@@ -1,0 +1,94 @@
+//! A table of records of which the free ones cost no memory.
+//!
+//! Which places are taken stands in front of all records. So a search touches no page of
+//! a record that is not there, and such a page never comes to be in an arena.
+
+use core::mem::MaybeUninit;
+
+/// Places for N records.
+#[repr(C)] // what is taken lies in front
+pub struct Slots<T, const N: usize> {
+    taken: [bool; N],
+    places: [MaybeUninit<T>; N],
+}
+
+impl<T, const N: usize> Default for Slots<T, N> {
+    fn default() -> Self {
+        Slots {
+            taken: [false; N],
+            // Not needed, but what holds nothing is to be nothing but zeros: see sys::arena.
+            places: [const { MaybeUninit::zeroed() }; N],
+        }
+    }
+}
+
+impl<T, const N: usize> Slots<T, N> {
+    /// The first free place, `None` where all are taken.
+    pub fn free(&self) -> Option<u8> {
+        self.taken
+            .iter()
+            .position(|taken| !taken)
+            .map(|at| at as u8)
+    }
+
+    /// The record at a place.
+    pub fn get(&self, at: u8) -> Option<&T> {
+        let at = usize::from(at);
+        let (taken, place) = (self.taken.get(at)?, self.places.get(at)?);
+        // SAFETY: a place is taken from `put` to `vacate`, and holds a record as long.
+        taken.then(|| unsafe { place.assume_init_ref() })
+    }
+
+    /// The same to change.
+    pub fn get_mut(&mut self, at: u8) -> Option<&mut T> {
+        let at = usize::from(at);
+        let (taken, place) = (self.taken.get(at)?, self.places.get_mut(at)?);
+        // SAFETY: as in `get`.
+        taken.then(|| unsafe { place.assume_init_mut() })
+    }
+
+    /// Puts a record there, in place of one that was. Beyond the end it is let go.
+    pub fn put(&mut self, at: u8, record: T) {
+        self.vacate(at);
+        let at = usize::from(at);
+        if let (Some(taken), Some(place)) = (self.taken.get_mut(at), self.places.get_mut(at)) {
+            place.write(record);
+            *taken = true;
+        }
+    }
+
+    /// Lets the record there go, with what it holds.
+    pub fn vacate(&mut self, at: u8) {
+        let at = usize::from(at);
+        if let (Some(taken), Some(place)) = (self.taken.get_mut(at), self.places.get_mut(at))
+            && core::mem::take(taken)
+        {
+            // SAFETY: as in `get`; it is not taken any more, so this is the last that is done with the record.
+            unsafe { place.assume_init_drop() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    #[test]
+    fn a_record_is_there_from_put_to_vacate_and_is_dropped_once() {
+        let counted = Rc::new(());
+        let mut slots = Slots::<Rc<()>, 2>::default();
+        assert_eq!((slots.free(), slots.get(0)), (Some(0), None));
+        slots.put(0, counted.clone());
+        slots.put(1, counted.clone());
+        assert_eq!((slots.free(), Rc::strong_count(&counted)), (None, 3));
+        slots.put(1, counted.clone());
+        slots.put(2, counted.clone());
+        assert_eq!(Rc::strong_count(&counted), 3);
+        slots.vacate(0);
+        slots.vacate(0);
+        slots.vacate(9);
+        assert_eq!((slots.free(), Rc::strong_count(&counted)), (Some(0), 2));
+        assert!(slots.get_mut(0).is_none() && slots.get_mut(1).is_some());
+    }
+}
