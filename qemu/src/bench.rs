@@ -1,92 +1,121 @@
-//! Figures side by side: the board with pouch as its init, and with busybox's
+//! Figures side by side: pouch and its peers on one kernel, one root, in one run
 //!
-//! Both boot the same kernel with the same image, turn by turn, and each boot gives one figure a row: what the
-//! machine does beside it hits both. A time inside the guest is the difference of two time stamps of the kernel's
-//! log, whose clock has microseconds. Nothing is asserted; what could not be measured is named with its reason.
+//! A bench has parts, each a module here with `measure(&mut Bench) -> Result<Report>`. What is compared takes turns,
+//! so that what the machine does beside it hits both; a time inside the guest is the guest's own clock. Nothing is
+//! asserted; what could not be measured is named with its reason.
+//!
+//! - [`report`] what a part found, as values, and how they become text
+//! - [`rows`] tables of ours against a peer's, from [`figures`]
+//! - [`guest`] what is in the guest for the measurements, and what it leaves in the kernel's log
+//! - [`peers`] Debian's programs on a disk of their own
 
+mod boot;
+mod console;
 mod figures;
 mod guest;
+mod idle;
+mod memory;
+mod peers;
+mod reaping;
+mod report;
 mod rows;
+mod scale;
+mod size;
+mod start;
 
 use crate::board::Board;
 use crate::machine::{Machine, Options};
 use crate::serial::Serial;
-use crate::{Context, Error, Result, deadline};
+use crate::{Context, Error, Result};
 use figures::{Figures, Init};
-use guest::Mark;
-use regex_lite::Regex;
-use std::path::Path;
+use peers::Peers;
+use report::Report;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How much is measured, and how it is shown.
-#[derive(Clone, Copy, Debug)]
+/// What is measured, and how it is shown.
+#[derive(Clone, Debug)]
 pub struct Plan {
-    /// Boots of each init.
+    /// The parts, by name; none is all.
+    pub parts: Vec<String>,
+    /// Boots of each init, where a part takes turns by boots.
     pub boots: usize,
-    /// A Markdown table instead of a plain one.
+    /// Markdown tables instead of plain ones.
     pub markdown: bool,
+    /// Tables and plots into the README and the documentation.
+    pub write: bool,
+    /// Where the unpacked packages of the peers lie, for a board that has them.
+    pub peers: Option<PathBuf>,
 }
 
-/// Bytes that the host shell writes to the serial port.
-const SERIAL_BYTES: usize = 128 * 1024;
-/// No round begins that would end after this, going by the longest so far: a slow board has fewer boots.
-const BUDGET: Duration = Duration::from_secs(270);
-/// How many containers the memory of PID 1 is read with.
-const CONTAINERS: u32 = 16;
+/// One part: its name on the command line, its title, and who measures it.
+struct Part(&'static str, &'static str, fn(&mut Bench) -> Result<Report>);
 
-/// Measures `board` and prints the table.
+const PARTS: [Part; 8] = [
+    Part("size", "Size", size::measure),
+    Part("start", "Start", start::measure),
+    Part("memory", "Memory", memory::measure),
+    Part("boot", "Boot", boot::measure),
+    Part("reaping", "Reaping", reaping::measure),
+    Part("console", "Console", console::measure),
+    Part("idle", "Idle", idle::measure),
+    Part("scale", "Scale", scale::measure),
+];
+
+/// What one part may take on an idle machine with two cores; all of them together stay below fifteen minutes.
+const PART_BUDGET: Duration = Duration::from_secs(105);
+
+/// Measures `board` and prints the tables.
 ///
 /// # Errors
-/// The board is not built, or neither init comes up; a figure that can't be had is no error.
+/// The board is not built, or a part is unknown; a figure that can't be had is no error.
 pub fn run(root: &Path, board: &Board, plan: Plan) -> Result<i32> {
-    let start = Instant::now();
-    let mut bench = Bench { board, figures: Figures::default(), kernel: String::new() };
-    let folder = guest::prepare(root, board)?;
-    guest::sizes(&board.folder(root), &mut bench.figures)?;
+    let parts: Vec<&Part> =
+        PARTS.iter().filter(|part| plan.parts.is_empty() || plan.parts.iter().any(|name| name == part.0)).collect();
+    let peers = Peers::find(plan.peers.as_deref(), board);
+    let mut bench = Bench {
+        root,
+        board,
+        plan,
+        peers,
+        folder: guest::prepare(root, board)?,
+        kernel: String::new(),
+        started: Instant::now(),
+        part: String::new(),
+        begun: Instant::now(),
+    };
     let before = load();
-    let (mut done, mut rounds, mut longest) = (0, 0, Duration::ZERO);
-    for round in 0..plan.boots {
-        if start.elapsed() + longest > BUDGET {
-            eprintln!("pouch: bench: {} rounds would take too long here: it stays at {rounds}", plan.boots);
-            break;
-        }
-        let begun = Instant::now();
-        bench.figures.round = round;
-        // Who goes first changes, so that neither is always the one after the other.
-        let order = if round % 2 == 0 { [Init::Pouch, Init::Busybox] } else { [Init::Busybox, Init::Pouch] };
-        for init in order {
-            done += 1;
-            eprintln!(
-                "pouch: bench: boot {done} of {}: {} ({} s so far)",
-                2 * plan.boots,
-                init.name(),
-                start.elapsed().as_secs()
-            );
-            if let Err(error) = bench.boot(&folder, init) {
-                eprintln!("pouch: bench: {}: {error}", init.name());
-                bench.figures.missing(init, "boot", error.to_string().lines().next().unwrap_or_default());
-            }
-        }
-        rounds += 1;
-        longest = longest.max(begun.elapsed());
+    let mut reports = Vec::new();
+    for (at, Part(name, title, measure)) in (1..).zip(&parts) {
+        bench.part = format!("part {at} of {}: {name}", parts.len());
+        bench.begun = Instant::now();
+        bench.say("begins");
+        reports.push((
+            *name,
+            measure(&mut bench).unwrap_or_else(|error| {
+                bench.say(&format!("{error}"));
+                Report::missing(title, &error.to_string())
+            }),
+        ));
     }
-    if bench.kernel.is_empty() {
-        return Err(Error::new(format!("{} came up with neither init", board.name)));
-    }
-    let accelerator = if kvm() { "KVM" } else { "TCG" };
     let head = format!(
-        "{}: QEMU {} ({accelerator}), {} processors, {}, Linux {}; medians [least .. most] of {} boots of each init, turn by turn, ratios of the turns; \
-         load of the machine {before} before, {} after; {} s",
+        "{}: QEMU {} ({}), {} processors, {}, Linux {}; medians [least .. most]; load of the machine {before} before, {} after; {} s",
         board.name,
         board.machine,
+        if kvm() { "KVM" } else { "TCG" },
         board.smp,
         board.memory,
-        bench.kernel,
-        rounds,
+        if bench.kernel.is_empty() { "not booted" } else { &bench.kernel },
         load(),
-        start.elapsed().as_secs()
+        bench.started.elapsed().as_secs()
     );
-    print!("{}", rows::table(&head, &bench.figures, plan.markdown));
+    println!("{head}\n");
+    for (_, report) in &reports {
+        print!("{}", report.render(bench.plan.markdown));
+    }
+    if bench.plan.write {
+        return Err(Error::new("--write has nowhere to write yet"));
+    }
     Ok(0)
 }
 
@@ -100,155 +129,149 @@ fn load() -> String {
     text.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
-struct Bench<'a> {
+/// What the parts share.
+pub(crate) struct Bench<'a> {
+    /// The project's folder.
+    root: &'a Path,
     board: &'a Board,
-    figures: Figures,
+    plan: Plan,
+    /// Debian's programs, or why there are none.
+    peers: Result<Peers, String>,
+    /// The bench's own image and kernel.
+    folder: PathBuf,
+    /// The guest's kernel, once one was booted.
     kernel: String,
+    started: Instant,
+    /// `part i of n: NAME`.
+    part: String,
+    /// When the part began.
+    begun: Instant,
+}
+
+/// How a guest is booted.
+#[derive(Clone, Debug, Default)]
+struct Boot {
+    /// Kernel words behind the board's own and the clock's.
+    words: String,
+    /// Further arguments for QEMU.
+    arguments: Vec<String>,
+    /// The root is the disk with the peers' programs and all that is in the image.
+    disk: bool,
+}
+
+/// A booted guest with somebody at its console.
+struct Guest {
+    serial: Serial,
+    /// Its QEMU ends with it.
+    #[allow(dead_code, reason = "it is held, and asked by parts that count events")]
+    machine: Machine,
+    /// Seconds from QEMU's start to the prompt, by the workstation's clock.
+    wall: f64,
 }
 
 impl Bench<'_> {
-    /// One boot: its way to the prompt, then everything that can be measured there.
-    fn boot(&mut self, folder: &Path, init: Init) -> Result<()> {
-        let options = Options { append: guest::words(init), kvm: kvm(), ..Options::default() };
+    /// A line of progress, with the seconds so far.
+    fn say(&self, what: &str) {
+        eprintln!("pouch: bench: {}: {what} ({} s so far)", self.part, self.started.elapsed().as_secs());
+    }
+
+    /// Boots a guest to its first prompt.
+    ///
+    /// # Errors
+    /// It does not come up; the disk is wanted and the board has no peers.
+    fn boot(&mut self, boot: &Boot) -> Result<Guest> {
+        let mut options =
+            Options { append: format!("printk.time=1 {}", boot.words), arguments: boot.arguments.clone(), kvm: kvm() };
+        if boot.disk {
+            let peers = self.peers.as_ref().map_err(|reason| Error::new(reason.clone()))?;
+            let disk = peers.disk(&self.folder)?;
+            options.append.push_str(" pouch.root=/dev/vda,ext4");
+            // Each boot finds it as it was made.
+            let drive = format!("file={},if=none,id=bench,format=raw,snapshot=on", disk.display());
+            options.arguments.extend(["-drive", &drive, "-device", "virtio-blk-pci,drive=bench"].map(str::to_owned));
+        }
         let started = Instant::now();
-        let mut machine = Machine::start(self.board, folder, &options)?;
+        let mut machine = Machine::start(self.board, &self.folder, &options)?;
         let mut serial = Serial::new(self.board.name.clone(), machine.take_serial(self.board.console_serial)?)?;
         serial.reach_prompt()?;
         // At once, and in one piece: what the kernel's log says of it is the moment somebody could work.
         serial.send(b"echo '<7>bench: typed' >/dev/kmsg\r")?;
-        self.figures.add(init, "wall", started.elapsed().as_secs_f64());
+        let wall = started.elapsed().as_secs_f64();
         serial.expect("\n")?.prompt()?;
         self.kernel = serial.run("uname -r")?;
-        self.way_to_the_prompt(&mut serial, init)?;
-        self.memory(&mut serial, init, "idle")?;
-        if init == Init::Pouch {
-            self.containers(&mut serial)?;
-        }
-        let heavy = |serial: &mut Serial, step: &str| {
-            serial.run_within(deadline::HEAVY, &format!("sh /bench/guest {step}")).map(drop)
-        };
-        heavy(&mut serial, "orphans")?;
-        if init == Init::Pouch {
-            heavy(&mut serial, "containers")?;
-            heavy(&mut serial, "output")?;
-        }
-        self.loops(&mut serial, init)?;
-        self.serial_port(&mut serial, init)
+        Ok(Guest { serial, machine, wall })
     }
 
-    fn way_to_the_prompt(&mut self, serial: &mut Serial, init: Init) -> Result<()> {
-        let marks = guest::marks(serial)?;
-        let at = |wanted: fn(&str) -> bool| marks.iter().find(|mark| wanted(&mark.text)).map(|mark| mark.at);
-        let Some(handover) = at(|text| text.ends_with("as init process")) else {
-            self.figures.missing(init, "shell", "the kernel's log has no hand-over");
-            return Ok(());
-        };
-        self.figures.add(init, "kernel", handover);
-        for (key, moment) in
-            [("shell", at(|text| text == "bench: shell")), ("typed", at(|text| text == "bench: typed"))]
-        {
-            match moment {
-                Some(moment) => self.figures.add(init, key, moment - handover),
-                None => self.figures.missing(init, key, "no mark in the kernel's log"),
+    /// Boots each of `inits` in turn, as often as the plan says and the part's budget allows; each boot gives one
+    /// figure a row. An init that does not come up has that as its reason.
+    ///
+    /// # Errors
+    /// None of them ever came up.
+    fn turns(
+        &mut self,
+        inits: &[Init],
+        figures: &mut Figures,
+        mut look: impl FnMut(&mut Guest, Init, &mut Figures) -> Result<()>,
+    ) -> Result<()> {
+        let (mut longest, mut came) = (Duration::ZERO, false);
+        for round in 0..self.plan.boots {
+            if self.begun.elapsed() + longest > PART_BUDGET {
+                self.say(&format!("{} rounds would take too long here: it stays at {round}", self.plan.boots));
+                break;
             }
-        }
-        Ok(())
-    }
-
-    /// PID 1 as it stands, by the names of /proc/1/status and of /proc/1/smaps_rollup, which counts page by page.
-    fn memory(&mut self, serial: &mut Serial, init: Init, when: &str) -> Result<()> {
-        let shown = serial.run("cat /proc/1/status /proc/1/smaps_rollup")?;
-        let field = |name: &str| -> Option<f64> {
-            let line = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            let number: f64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-            Some(number * 1024.0)
-        };
-        let private = field("Private_Clean").zip(field("Private_Dirty")).map(|(clean, dirty)| clean + dirty);
-        let found =
-            ["VmRSS", "RssAnon", "RssFile", "RssShmem", "Rss", "Pss", "Anonymous"].map(|name| (name, field(name)));
-        for (name, value) in found.into_iter().chain([("Private", private)]) {
-            let key = format!("{when}.{name}");
-            match value {
-                Some(value) => self.figures.add(init, &key, value),
-                None => self.figures.missing(init, &key, "/proc/1 does not say"),
-            }
-        }
-        Ok(())
-    }
-
-    /// PID 1 with containers that sleep, and with ones whose rings are full.
-    fn containers(&mut self, serial: &mut Serial) -> Result<()> {
-        for step in ["hold", "full"] {
-            serial.run_within(deadline::HEAVY, &format!("sh /bench/guest {step} {CONTAINERS}"))?;
-            self.memory(serial, Init::Pouch, step)?;
-            serial.run_within(deadline::HEAVY, &format!("sh /bench/guest drop {CONTAINERS}"))?;
-            for name in ["VmRSS", "Rss"] {
-                let now = |when: &str| self.figures.now(Init::Pouch, &format!("{when}.{name}"));
-                if let Some((with, without)) = now(step).zip(now("idle")) {
-                    let each = (with - without) / f64::from(CONTAINERS);
-                    self.figures.add(Init::Pouch, &format!("{step}.each.{name}"), each);
+            let begun = Instant::now();
+            figures.round = round;
+            // Who goes first changes, so that none is always the one after the other.
+            let order: Vec<Init> = if round % 2 == 0 { inits.to_vec() } else { inits.iter().rev().copied().collect() };
+            for init in order {
+                self.say(&format!("boot {} of {}, {}", round + 1, self.plan.boots, init.name()));
+                let boot = Boot { words: init.words().to_owned(), ..Boot::default() };
+                match self.boot(&boot).and_then(|mut guest| look(&mut guest, init, figures)) {
+                    Ok(()) => came = true,
+                    Err(error) => {
+                        self.say(&format!("{}: {error}", init.name()));
+                        figures.missing(init, "boot", error.to_string().lines().next().unwrap_or_default());
+                    }
                 }
             }
+            longest = longest.max(begun.elapsed());
         }
-        Ok(())
-    }
-
-    /// What the timed loops of the guest left in the log: seconds a turn, over all blocks of this boot.
-    fn loops(&mut self, serial: &mut Serial, init: Init) -> Result<()> {
-        for (name, outcome) in guest::loops(&guest::marks(serial)?) {
-            match outcome {
-                Ok(seconds) => self.figures.add(init, &name, seconds),
-                Err(reason) => self.figures.missing(init, &name, &reason),
-            }
-        }
-        Ok(())
-    }
-
-    /// Bytes a second from a program on the host's shell to the serial port, by the workstation's clock.
-    fn serial_port(&mut self, serial: &mut Serial, init: Init) -> Result<()> {
-        serial.run(&format!("yes 'a line of text for the serial port' | head -c {SERIAL_BYTES} >/tmp/text"))?;
-        let start = Instant::now();
-        let shown = serial.run_within(deadline::HEAVY, "cat /tmp/text")?;
-        let seconds = start.elapsed().as_secs_f64();
-        // pouch says what a line lost; a gap that nobody announced shows in the length. The last line may be cut and
-        // then ends in the prompt.
-        let announced: usize = Regex::new(r"\[(\d+) bytes lost\]")
-            .map_err(|error| Error::new(error.to_string()))?
-            .captures_iter(&shown)
-            .filter_map(|found| found.get(1)?.as_str().parse::<usize>().ok())
-            .sum();
-        let lost = announced.max(SERIAL_BYTES.saturating_sub(shown.len() + 64)).min(SERIAL_BYTES);
-        self.figures.add(init, "serial", guest::count(SERIAL_BYTES - lost) / seconds);
-        self.figures.add(init, "serial.lost", guest::count(lost));
-        Ok(())
+        if came { Ok(()) } else { Err(Error::new(format!("{} came up with none of them", self.board.name))) }
     }
 }
 
 impl Plan {
-    /// What the command line asks for: `--boots N` (5) and `--markdown`.
+    /// What the command line asks for: `[PART...] [--boots N] [--markdown] [--write] [--peers DIR]`.
     ///
     /// # Errors
-    /// A word that is neither.
+    /// A word that is none of them.
     pub fn from_arguments(mut rest: &[String]) -> Result<Self> {
-        let mut plan = Self { boots: 5, markdown: false };
+        let mut plan = Self { parts: vec![], boots: 5, markdown: false, write: false, peers: None };
         loop {
             match rest {
                 [] => return Ok(plan),
                 [option, more @ ..] if option == "--markdown" => (plan.markdown, rest) = (true, more),
+                [option, more @ ..] if option == "--write" => (plan.write, rest) = (true, more),
                 [option, number, more @ ..] if option == "--boots" => {
                     plan.boots = number.parse().context(|| format!("--boots {number}"))?;
                     rest = more;
                 }
-                [other, ..] => return Err(Error::new(format!("bench takes --boots N and --markdown, not '{other}'"))),
+                [option, folder, more @ ..] if option == "--peers" => {
+                    plan.peers = Some(folder.into());
+                    rest = more;
+                }
+                [part, more @ ..] if PARTS.iter().any(|known| known.0 == part) => {
+                    plan.parts.push(part.clone());
+                    rest = more;
+                }
+                [other, ..] => {
+                    let names: Vec<&str> = PARTS.iter().map(|part| part.0).collect();
+                    return Err(Error::new(format!(
+                        "bench takes the parts {}, --boots N, --markdown, --write, not '{other}'",
+                        names.join(", ")
+                    )));
+                }
             }
         }
-    }
-}
-
-impl Mark {
-    /// A line of the kernel's log: `[    1.234567] text`.
-    fn parse(line: &str) -> Option<Self> {
-        let (time, text) = line.trim().strip_prefix('[')?.split_once("] ")?;
-        Some(Self { at: time.trim().parse().ok()?, text: text.trim().to_owned() })
     }
 }

@@ -184,6 +184,8 @@ pub fn unpack(packed: &[u8], root: &Path) -> Result<()> {
         let path = root.join(entry.name());
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(entry.mode() & 0o7777);
         match entry.mode() & 0o170_000 {
+            // The kernel takes a second mention, in an archive behind, as the same folder.
+            DIRECTORY if path.is_dir() => Ok(()),
             DIRECTORY => std::fs::create_dir(&path).and_then(|()| std::fs::set_permissions(&path, permissions)),
             SYMLINK => std::os::unix::fs::symlink(String::from_utf8_lossy(&data).as_ref(), &path),
             FILE if entry.nlink() > 1 && data.is_empty() => {

@@ -14,7 +14,7 @@ const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FI
        pouch-qemu picture FROM.ppm TO.png
        pouch-qemu soak BOARD SECONDS SEED
        pouch-qemu squeeze BINARY PAYLOAD
-       pouch-qemu bench BOARD [--boots N] [--markdown]
+       pouch-qemu bench BOARD [PART...] [--boots N] [--markdown] [--write] [--peers DIR]
        pouch-qemu check [FILE | -- KERNEL-WORDS]";
 
 fn main() -> ExitCode {

@@ -16,6 +16,14 @@ impl Init {
             Self::Busybox => "busybox init",
         }
     }
+
+    /// Kernel words that make it PID 1: the image has pouch as /init, busybox goes by a program of the bench's.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Pouch => "",
+            Self::Busybox => "rdinit=/bench/init",
+        }
+    }
 }
 
 /// All that was measured so far.
@@ -33,6 +41,8 @@ pub(super) struct Summary {
     pub(super) median: f64,
     pub(super) least: f64,
     pub(super) most: f64,
+    /// How many there are.
+    pub(super) count: usize,
 }
 
 impl Figures {
@@ -67,13 +77,14 @@ impl Figures {
     }
 }
 
-fn summary(values: impl Iterator<Item = f64>) -> Option<Summary> {
+/// None of no values.
+pub(super) fn summary(values: impl Iterator<Item = f64>) -> Option<Summary> {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     let (least, most) = (*sorted.first()?, *sorted.last()?);
     let upper = *sorted.get(sorted.len() / 2)?;
     let lower = *sorted.get((sorted.len() - 1) / 2)?;
-    Some(Summary { median: f64::midpoint(lower, upper), least, most })
+    Some(Summary { median: f64::midpoint(lower, upper), least, most, count: sorted.len() })
 }
 
 #[cfg(test)]
@@ -82,8 +93,11 @@ mod tests {
 
     #[test]
     fn the_median_stands_in_the_middle() {
-        assert_eq!(summary([3.0, 1.0, 8.0].into_iter()), Some(Summary { median: 3.0, least: 1.0, most: 8.0 }));
-        assert_eq!(summary([4.0, 2.0].into_iter()), Some(Summary { median: 3.0, least: 2.0, most: 4.0 }));
+        assert_eq!(
+            summary([3.0, 1.0, 8.0].into_iter()),
+            Some(Summary { median: 3.0, least: 1.0, most: 8.0, count: 3 })
+        );
+        assert_eq!(summary([4.0, 2.0].into_iter()), Some(Summary { median: 3.0, least: 2.0, most: 4.0, count: 2 }));
         assert_eq!(summary([].into_iter()), None);
     }
 
@@ -98,7 +112,7 @@ mod tests {
         figures.round = 3;
         figures.add(Init::Pouch, "a", 100.0);
         let ratio = figures.ratio((Init::Pouch, "a"), (Init::Busybox, "b"));
-        assert_eq!(ratio, Some(Summary { median: 0.5, least: 0.5, most: 1.5 }));
+        assert_eq!(ratio, Some(Summary { median: 0.5, least: 0.5, most: 1.5, count: 3 }));
         assert_eq!(figures.ratio((Init::Pouch, "a"), (Init::Pouch, "none")), None);
     }
 

@@ -7,21 +7,14 @@ use super::figures::{Figures, Init};
 use crate::board::Board;
 use crate::cpio::{Archive, Kind};
 use crate::serial::Serial;
-use crate::{Context, Error, Result};
+use crate::{Context, Error, Result, deadline};
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// A line of the kernel's log: seconds since the kernel's start, and the words.
 pub(super) struct Mark {
     pub(super) at: f64,
     pub(super) text: String,
-}
-
-/// Kernel words of a boot: both get time stamps, busybox its own first program.
-pub(super) fn words(init: Init) -> String {
-    let other = if init == Init::Busybox { " rdinit=/bench/init" } else { "" };
-    format!("printk.time=1{other}")
 }
 
 /// Makes the bench's image beside the board's own and returns its folder.
@@ -63,57 +56,26 @@ fn additions(board: &Board) -> Result<Archive> {
     Ok(archive)
 }
 
-/// What lies in flash: pouch and busybox as they stand in the board's own image, alone and packed.
-pub(super) fn sizes(built: &Path, figures: &mut Figures) -> Result<()> {
-    let packed = read(&built.join("initramfs.cpio.gz"))?;
-    figures.add(Init::Pouch, "image", count(packed.len()));
-    let files = programs(&packed)?;
-    for (init, name) in [(Init::Pouch, "init"), (Init::Busybox, "bin/busybox")] {
-        match files.get(name) {
-            Some(bytes) => {
-                figures.add(init, "size", count(bytes.len()));
-                figures.add(init, "packed", count(gzipped(bytes)?));
-            }
-            None => figures.missing(init, "size", &format!("no {name} in the image")),
-        }
-    }
-    Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sizes of files are far below 2^52")]
-pub(super) fn count(bytes: usize) -> f64 {
-    bytes as f64
-}
-
-fn gzipped(bytes: &[u8]) -> Result<usize> {
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
-    packed.write_all(bytes)?;
-    Ok(packed.finish()?.len())
-}
-
-/// The image's files by their names, hard links with the bytes they share.
-fn programs(packed: &[u8]) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(packed).read_to_end(&mut bytes).context(|| "unable to unpack the image")?;
-    let (mut rest, mut names, mut data) = (bytes.as_slice(), Vec::new(), BTreeMap::new());
-    loop {
-        let mut reader = ::cpio::NewcReader::new(rest)?;
-        if reader.entry().is_trailer() {
-            break;
-        }
-        let (inode, mut content) = (reader.entry().ino(), Vec::new());
-        names.push((reader.entry().name().to_owned(), inode));
-        reader.read_to_end(&mut content)?;
-        rest = reader.finish()?;
-        if !content.is_empty() {
-            data.insert(inode, content);
-        }
-    }
-    Ok(names.into_iter().filter_map(|(name, inode)| Some((name, data.get(&inode)?.clone()))).collect())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).context(|| format!("unable to read {}", path.display()))
+}
+
+/// What is in the guest, below `root`: the board's own image, and the bench's archive over it.
+///
+/// # Errors
+/// An archive that can't be read, and the file system's.
+pub(super) fn unpack(folder: &Path, root: &Path) -> Result<()> {
+    let built = folder.parent().unwrap_or(folder);
+    crate::cpio::unpack(&read(&built.join("initramfs.cpio.gz"))?, root)?;
+    crate::cpio::unpack(&read(&folder.join("more.cpio.gz"))?, root)
+}
+
+impl Mark {
+    /// A line of the kernel's log: `[    1.234567] text`.
+    fn parse(line: &str) -> Option<Self> {
+        let (time, text) = line.trim().strip_prefix('[')?.split_once("] ")?;
+        Some(Self { at: time.trim().parse().ok()?, text: text.trim().to_owned() })
+    }
 }
 
 /// The bench's lines of the kernel's log, and the kernel's own about its hand-over.
@@ -123,9 +85,31 @@ pub(super) fn marks(serial: &mut Serial) -> Result<Vec<Mark>> {
     if marks.is_empty() { Err(Error::new("the kernel's log has no marks")) } else { Ok(marks) }
 }
 
+/// Runs one step of the guest's script.
+///
+/// # Errors
+/// It does not end.
+pub(super) fn step(serial: &mut Serial, step: &str) -> Result<()> {
+    serial.run_within(deadline::HEAVY, &format!("sh /bench/guest {step}")).map(drop)
+}
+
+/// What the timed loops of the guest left in the log: seconds a turn, over all blocks of this boot.
+///
+/// # Errors
+/// The log can't be read.
+pub(super) fn loop_figures(serial: &mut Serial, init: Init, figures: &mut Figures) -> Result<()> {
+    for (name, outcome) in loops(&marks(serial)?) {
+        match outcome {
+            Ok(seconds) => figures.add(init, &name, seconds),
+            Err(reason) => figures.missing(init, &name, &reason),
+        }
+    }
+    Ok(())
+}
+
 /// Each timed loop's seconds a turn, or why it has none: `NAME begin TURNS` .. `NAME end`, in as many blocks as
 /// there are.
-pub(super) fn loops(marks: &[Mark]) -> BTreeMap<String, Result<f64, String>> {
+fn loops(marks: &[Mark]) -> BTreeMap<String, Result<f64, String>> {
     let mut sums: BTreeMap<String, Result<(f64, f64), String>> = BTreeMap::new();
     let mut begun = None;
     for mark in marks {
