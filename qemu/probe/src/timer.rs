@@ -1,0 +1,393 @@
+//! The bench's clock: starts programs in turn, and is the contained program that says when it began
+//!
+//! ```text
+//! timer first [FILE]      write the monotonic clock, read as the first act, to FILE (/first); exit
+//! timer hold [FILE]       the same, then wait for ever
+//! timer turns ROUNDS GAP FILE @NAME WORD... [@@ WORD...] [@NAME WORD... [@@ WORD...]]...
+//!                         run each command in turn, the order turned round each time, GAP ms before each; for each
+//!                         run one line `run NAME FIRST END`: microseconds from the request to what is in FILE (- where
+//!                         there is nothing) and to the command's end seen. What follows @@ runs behind it, untimed.
+//! timer burst N FILE WORD...   the command N times at once: one line `burst N MICROSECONDS FAILED`, to the last end
+//! ```
+//!
+//! A `%` in a word is the turn's number, two `%` are the number of the burst's member. Nothing is printed while
+//! something is timed: somebody would have to carry it to the line. Standard output of a command is /dev/null, its
+//! error output is shown when it failed.
+#![no_std]
+#![no_main]
+
+#[allow(dead_code, reason = "the probe's, who does more")]
+mod arch;
+mod memory;
+
+use core::ffi::{CStr, c_char};
+use linux_raw_sys::general as nr;
+
+/// Names, rounds of each.
+const NAMES: usize = 16;
+const ROUNDS: usize = 256;
+/// Rounds that nobody counts: the first time is cold.
+const WARM: usize = 2;
+const SAID: &[u8] = b"/tmp/timer.said\0";
+const NULL: &[u8] = b"/dev/null\0";
+
+/// Nothing was written.
+const NONE: u32 = u32::MAX;
+
+/// First and end of each run; zero, which costs nothing in the file, is no run.
+static mut TIMES: [[[u32; 2]; ROUNDS]; NAMES] = [[[0; 2]; ROUNDS]; NAMES];
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    exit(101)
+}
+
+fn call(number: u32, a: [usize; 5]) -> isize {
+    // SAFETY: every caller in this file passes numbers, or pointers to values that outlive the call.
+    unsafe { arch::syscall(number, a) }
+}
+
+fn exit(status: usize) -> ! {
+    loop {
+        call(nr::__NR_exit_group, [status, 0, 0, 0, 0]);
+    }
+}
+
+/// Nanoseconds of the monotonic clock.
+fn now() -> u64 {
+    #[cfg(target_arch = "arm")]
+    let number = nr::__NR_clock_gettime64;
+    #[cfg(not(target_arch = "arm"))]
+    let number = nr::__NR_clock_gettime;
+    let mut time = [0u64; 2];
+    call(number, [1, time.as_mut_ptr() as usize, 0, 0, 0]);
+    time[0] * 1_000_000_000 + time[1]
+}
+
+fn sleep(milliseconds: usize) {
+    #[cfg(target_arch = "arm")]
+    let number = nr::__NR_clock_nanosleep_time64;
+    #[cfg(not(target_arch = "arm"))]
+    let number = nr::__NR_clock_nanosleep;
+    let time = [(milliseconds / 1000) as u64, (milliseconds % 1000) as u64 * 1_000_000];
+    call(number, [1, 0, time.as_ptr() as usize, 0, 0]);
+}
+
+fn write(fd: isize, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match call(nr::__NR_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0]) {
+            count if count > 0 => bytes = bytes.get(count as usize..).unwrap_or_default(),
+            -4 | -11 => {}
+            _ => return,
+        }
+    }
+}
+
+fn print(bytes: &[u8]) {
+    write(1, bytes);
+}
+
+fn decimal(mut value: u64, room: &mut [u8; 20]) -> &[u8] {
+    let mut at = room.len();
+    loop {
+        at -= 1;
+        room[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 || at == 0 {
+            return &room[at..];
+        }
+    }
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    core::str::from_utf8(text).ok()?.trim_ascii().parse().ok()
+}
+
+/// Opens with an end-of-string in `path`.
+fn open(path: &[u8], flags: usize) -> isize {
+    call(nr::__NR_openat, [-100isize as usize, path.as_ptr() as usize, flags, 0o644, 0])
+}
+const READ: usize = 0;
+const REPLACE: usize = 0o1 | 0o100 | 0o1000;
+
+fn close(fd: isize) {
+    call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
+}
+
+/// The file's begin.
+fn read<'a>(path: &[u8], room: &'a mut [u8]) -> &'a [u8] {
+    let fd = open(path, READ);
+    if fd < 0 {
+        return &[];
+    }
+    let count = call(nr::__NR_read, [fd as usize, room.as_mut_ptr() as usize, room.len(), 0, 0]);
+    close(fd);
+    room.get(..usize::try_from(count).unwrap_or(0)).unwrap_or_default()
+}
+
+fn empty(path: &[u8]) {
+    close(open(path, REPLACE));
+}
+
+/// The words of the command line, and the environment behind them.
+struct Words {
+    words: *const *const c_char,
+    count: usize,
+}
+
+impl Words {
+    fn raw(&self, at: usize) -> *const c_char {
+        // SAFETY: the kernel put that many pointers on the initial stack, and NULL behind them.
+        if at <= self.count { unsafe { *self.words.add(at) } } else { core::ptr::null() }
+    }
+
+    /// With its end, which the kernel wants.
+    fn full(&self, at: usize) -> &'static [u8] {
+        // SAFETY: what the kernel pointed to has an end and stays.
+        if at < self.count { unsafe { CStr::from_ptr(self.raw(at)) }.to_bytes_with_nul() } else { b"\0" }
+    }
+
+    fn get(&self, at: usize) -> &'static [u8] {
+        self.full(at).split_last().map_or(&[], |(_, text)| text)
+    }
+
+    fn number(&self, at: usize) -> usize {
+        number(self.get(at)).unwrap_or(0) as usize
+    }
+
+    fn environment(&self) -> usize {
+        // SAFETY: behind the words and their NULL.
+        unsafe { self.words.add(self.count + 1) as usize }
+    }
+
+    /// Where the command that begins at `at` ends.
+    fn end(&self, mut at: usize) -> usize {
+        while at < self.count && !self.get(at).starts_with(b"@") {
+            at += 1;
+        }
+        at
+    }
+}
+
+/// A command with its numbers put in, as execve wants it.
+struct Command {
+    text: [u8; 4096],
+    words: [*const u8; 64],
+}
+
+impl Command {
+    const fn new() -> Self {
+        Self { text: [0; 4096], words: [core::ptr::null(); 64] }
+    }
+
+    fn make(&mut self, words: &Words, range: (usize, usize), turn: usize, member: usize) {
+        let (mut at, mut count) = (0, 0);
+        for index in range.0..range.1 {
+            let word = words.get(index);
+            let (start, mut next) = (at, 0);
+            while next < word.len() {
+                if word[next] == b'%' {
+                    let twice = word.get(next + 1) == Some(&b'%');
+                    for &digit in decimal(if twice { member } else { turn } as u64, &mut [0; 20]) {
+                        self.text[at] = digit;
+                        at += 1;
+                    }
+                    next += if twice { 2 } else { 1 };
+                } else {
+                    self.text[at] = word[next];
+                    at += 1;
+                    next += 1;
+                }
+            }
+            self.text[at] = 0;
+            at += 1;
+            self.words[count] = &raw const self.text[start];
+            count += 1;
+        }
+        self.words[count] = core::ptr::null();
+    }
+
+    /// Starts it; the answer is its process, or negative.
+    fn start(&self, environment: usize) -> isize {
+        const SIGCHLD: usize = 17;
+        let child = call(nr::__NR_clone, [SIGCHLD, 0, 0, 0, 0]);
+        if child == 0 {
+            for (fd, path, flags) in [(0, NULL, READ), (1, NULL, 1), (2, SAID, REPLACE)] {
+                let file = open(path, flags);
+                if file != fd && file >= 0 {
+                    call(nr::__NR_dup3, [file as usize, fd as usize, 0, 0, 0]);
+                    close(file);
+                }
+            }
+            let [path, ..] = self.words;
+            let words = self.words.as_ptr() as usize;
+            call(nr::__NR_execve, [path as usize, words, environment, 0, 0]);
+            write(2, b"execve failed\n");
+            exit(127);
+        }
+        child
+    }
+}
+
+/// Waits for that child, or any with -1: its wait status.
+fn wait(child: isize) -> u32 {
+    let mut status = 0u32;
+    while call(nr::__NR_wait4, [child as usize, &raw mut status as usize, 0, 0, 0]) == -4 {}
+    status
+}
+
+fn microseconds(from: u64, to: u64) -> u32 {
+    u32::try_from(to.saturating_sub(from) / 1000).unwrap_or(NONE - 1)
+}
+
+fn show(time: u32) {
+    print(b" ");
+    match time {
+        NONE => print(b"-"),
+        time => print(decimal(time.into(), &mut [0; 20])),
+    }
+}
+
+/// One line of why a command failed.
+fn complain(name: &[u8], status: u32) {
+    print(b"failed ");
+    print(name);
+    print(b" status ");
+    print(decimal((status >> 8).into(), &mut [0; 20]));
+    print(b": ");
+    let mut room = [0; 200];
+    let said = read(SAID, &mut room);
+    print(said.split(|&byte| byte == b'\n').next().unwrap_or_default());
+    print(b"\n");
+}
+
+/// Where each name's command begins and ends, and what runs behind it.
+struct Entry {
+    name: usize,
+    command: (usize, usize),
+    behind: (usize, usize),
+    failed: bool,
+}
+
+fn turns(words: &Words) -> ! {
+    let (rounds, gap, first) = (words.number(2).min(ROUNDS), words.number(3), words.full(4));
+    let mut entries = [const { Entry { name: 0, command: (0, 0), behind: (0, 0), failed: false } }; NAMES];
+    let (mut count, mut at) = (0, 5);
+    while at < words.count && count < NAMES {
+        let end = words.end(at + 1);
+        let entry = &mut entries[count];
+        entry.name = at;
+        entry.command = (at + 1, end);
+        at = end;
+        if words.get(at) == b"@@" {
+            let end = words.end(at + 1);
+            entry.behind = (at + 1, end);
+            at = end;
+        }
+        count += 1;
+    }
+    let mut command = Command::new();
+    for round in 0..WARM + rounds {
+        for step in 0..count {
+            let which = if round % 2 == 0 { step } else { count - 1 - step };
+            let entry = &mut entries[which];
+            if entry.failed {
+                continue;
+            }
+            command.make(words, entry.command, round, 0);
+            empty(first);
+            sleep(gap);
+            let begin = now();
+            let status = wait(command.start(words.environment()));
+            let end = now();
+            let written = number(read(first, &mut [0; 32]));
+            if status != 0 {
+                entry.failed = true;
+                complain(words.get(entry.name), status);
+            }
+            if entry.behind.1 > entry.behind.0 {
+                command.make(words, entry.behind, round, 0);
+                wait(command.start(words.environment()));
+            }
+            if round >= WARM && status == 0 {
+                let began = written.map_or(NONE, |written| microseconds(begin, written));
+                // SAFETY: there is one thread.
+                unsafe { TIMES[which][round - WARM] = [began, microseconds(begin, end)] };
+            }
+        }
+    }
+    for (which, entry) in entries.iter().enumerate().take(count) {
+        for round in 0..rounds {
+            // SAFETY: there is one thread.
+            let [first, end] = unsafe { TIMES[which][round] };
+            if end > 0 {
+                print(b"run ");
+                print(words.get(entry.name).get(1..).unwrap_or_default());
+                show(first);
+                show(end);
+                print(b"\n");
+            }
+        }
+    }
+    exit(0)
+}
+
+fn burst(words: &Words) -> ! {
+    let count = words.number(2);
+    let mut command = Command::new();
+    let begin = now();
+    for member in 0..count {
+        command.make(words, (4, words.count), member, member);
+        command.start(words.environment());
+    }
+    let mut failed = 0;
+    for _ in 0..count {
+        failed += u64::from(wait(-1) != 0);
+    }
+    let time = microseconds(begin, now());
+    if failed > 0 {
+        complain(b"burst", 0);
+    }
+    print(b"burst");
+    show(count as u32);
+    show(time);
+    show(failed as u32);
+    print(b"\n");
+    exit(0)
+}
+
+/// Called by `_start` with the initial stack: the argument count, then pointers to the arguments.
+///
+/// # Safety
+/// `stack` is what the kernel passed.
+unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
+    let began = now();
+    // SAFETY: the kernel's layout, as above.
+    let words = unsafe { Words { words: stack.add(1).cast(), count: *stack } };
+    match words.get(1) {
+        verb @ (b"first" | b"hold") => {
+            let path = if words.count > 2 { words.full(2) } else { b"/first\0" };
+            let file = open(path, REPLACE);
+            write(file, decimal(began, &mut [0; 20]));
+            close(file);
+            if verb == b"hold" {
+                print(b"holding\n");
+                loop {
+                    sleep(1_000_000);
+                }
+            }
+            exit(0)
+        }
+        b"turns" => turns(&words),
+        b"burst" => burst(&words),
+        b"clock" => {
+            print(decimal(began, &mut [0; 20]));
+            print(b"\n");
+            exit(0)
+        }
+        _ => {
+            print(b"timer: first hold turns burst clock\n");
+            exit(2)
+        }
+    }
+}
