@@ -15,7 +15,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A board and the words it boots with; boots when a scenario asks for it.
@@ -317,6 +317,19 @@ impl Drop for Namespace {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A line of shell beside a namespace's PID 1 (by the number that the machine has for it), in all its namespaces.
+#[must_use]
+pub fn beside(pid: i32, line: &str) -> Command {
+    let mut command = Command::new("nsenter");
+    command
+        .args(["-t", &pid.to_string(), "-a", "--", "/bin/sh", "-c", line])
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    command
 }
 
 /// A pty's master and the path of its slave.

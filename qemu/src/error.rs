@@ -45,6 +45,12 @@ impl From<rustix::io::Errno> for Error {
     }
 }
 
+impl From<nix::errno::Errno> for Error {
+    fn from(error: nix::errno::Errno) -> Self {
+        Self(std::io::Error::from(error).to_string())
+    }
+}
+
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
         Self(error.to_string())

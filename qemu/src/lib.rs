@@ -5,6 +5,7 @@
 //!
 //! - [`bench`] `./scripts/bench`: figures side by side with busybox on the same kernel
 //! - [`bed`] what a scenario gets: a booted board, or the binary in namespaces of this machine
+//! - [`counts`], [`steps`] what a launch costs in instructions, and what it cost before
 //! - [`inside`] the first process of such namespaces, before it becomes pouch
 //! - [`soak`] hours of random work, counted
 //! - [`scenario`] the runner of the boot tests
@@ -32,6 +33,8 @@ pub mod board;
 pub mod card;
 pub mod check;
 pub mod console;
+#[cfg(target_arch = "x86_64")]
+pub mod counts;
 pub mod cpio;
 pub mod deadline;
 pub mod error;
@@ -48,6 +51,8 @@ pub mod screen;
 pub mod serial;
 pub mod soak;
 pub mod squeeze;
+#[cfg(target_arch = "x86_64")]
+pub mod steps;
 pub mod terminal;
 
 pub use error::{Context, Error, Result};

@@ -15,6 +15,7 @@ const USAGE: &str = "usage: pouch-qemu pack BOARD --kernel-tree DIR [--kernel FI
        pouch-qemu soak BOARD SECONDS SEED
        pouch-qemu squeeze BINARY PAYLOAD
        pouch-qemu bench BOARD [PART...] [--boots N] [--markdown] [--write] [--peers DIR]
+       pouch-qemu counts [--write]
        pouch-qemu check [FILE | -- KERNEL-WORDS]";
 
 fn main() -> ExitCode {
@@ -51,6 +52,11 @@ fn run(arguments: &[String]) -> Result<i32> {
     {
         return pouch_qemu::check::run(words);
     }
+    if let [command, rest @ ..] = arguments
+        && command == "counts"
+    {
+        return counts(rest);
+    }
     let [command, board, rest @ ..] = arguments else { return Err(Error::new(USAGE)) };
     let root = project_root()?;
     let board = Board::load(&root, board)?;
@@ -62,6 +68,29 @@ fn run(arguments: &[String]) -> Result<i32> {
         "bench" => bench::run(&root, &board, bench::Plan::from_arguments(rest)?),
         _ => Err(Error::new(USAGE)),
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn counts(rest: &[String]) -> Result<i32> {
+    use pouch_qemu::{bed, counts};
+    let write = match rest {
+        [] => false,
+        [option] if option == "--write" => true,
+        _ => return Err(Error::new(USAGE)),
+    };
+    let root = project_root()?;
+    let mut namespace = bed::Namespace::start(&std::env::current_exe()?, &bed::NamespaceOptions::default())?;
+    let found = counts::measure(&mut namespace)?;
+    if write {
+        counts::keep(&root, &found)?;
+    }
+    print!("{}", counts::compare(&root, &found)?);
+    Ok(0)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn counts(_: &[String]) -> Result<i32> {
+    Err(Error::new("counts are kept of the x86-64 binary, and counted where it runs"))
 }
 
 fn pack(root: &std::path::Path, board: &Board, mut rest: &[String]) -> Result<i32> {

@@ -4,7 +4,7 @@
 //! start: PID 1 goes on, says in one line what failed, the next start succeeds, and nothing is left over.
 
 use crate::Fresh;
-use pouch_qemu::bed::Namespace;
+use pouch_qemu::bed::{Namespace, beside};
 use pouch_qemu::{Context, Error, Result};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -254,13 +254,8 @@ fn left(pid: i32) -> Result<String> {
 
 /// Runs a line of shell beside PID 1, in all its namespaces; what it printed, errors included.
 fn inside(pid: i32, line: &str) -> Result<String> {
-    let mut child = Command::new("nsenter")
-        .args(["-t", &pid.to_string(), "-a", "--", "/bin/sh", "-c", &format!("exec 2>&1; {line}")])
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .stdin(Stdio::null())
+    let mut child = beside(pid, &format!("exec 2>&1; {line}"))
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
         .context(|| "nsenter (Debian package util-linux)")?;
     wait(&mut child, COMMAND).context(|| format!("{line}: PID 1 does not answer"))?;

@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p pouch-qemu --test namespace [FILTER]`, as root, after `./scripts/build`.
 
+mod counts;
 mod definitions;
 mod faults;
 mod fleet;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         reexec::another_image_takes_over_and_nobody_notices,
         reexec::a_binary_that_cannot_go_on_is_answered_by_the_old_one,
         reexec::two_hundred_crashes_under_load_lose_nothing,
+        counts::a_launch_and_a_turn_cost_the_instructions_that_are_kept,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
         faults::a_full_run_folder_costs_a_file_and_no_more,
