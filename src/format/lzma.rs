@@ -19,16 +19,21 @@ const LITERAL_SIZE: usize = 0x300;
 const CONTEXTS: usize = 16;
 const CHANCES: usize = LITERAL + LITERAL_SIZE * CONTEXTS;
 
-/// The range decoder, and how likely a zero is in each context (of 2048).
+/// How likely a zero is in each context (of 2048). As many as a mask lets through: no place needs a check.
+type Chances = [u16; MASK + 1];
+const MASK: usize = CHANCES.next_power_of_two() - 1;
+
+/// The range decoder. All of it is made part of [`unpack`], so that it stays in registers: at boot the person
+/// waits for it.
 struct Bits<'a> {
     input: &'a [u8],
     range: u32,
     code: u32,
-    chances: [u16; CHANCES],
 }
 
 impl Bits<'_> {
     /// Brings the range back to 24 bits or more; behind its end the input reads as zeros.
+    #[inline(always)]
     fn fill(&mut self) {
         if self.range < 1 << 24 {
             let mut byte = 0;
@@ -40,42 +45,43 @@ impl Bits<'_> {
         }
     }
 
-    /// One bit in a context. One that there is not, is a zero.
-    #[inline(never)]
-    fn bit(&mut self, context: usize) -> usize {
-        let Some(chance) = self.chances.get_mut(context) else {
+    /// One bit in a context.
+    #[inline(always)]
+    fn bit(&mut self, chances: &mut Chances, context: usize) -> usize {
+        let Some(place) = chances.get_mut(context & MASK) else {
             return 0;
         };
-        let bound = (self.range >> 11) * u32::from(*chance);
-        let bit = self.code >= bound;
-        if bit {
+        let chance = u32::from(*place);
+        self.fill();
+        let bound = (self.range >> 11) * chance;
+        if self.code >= bound {
             self.range -= bound;
             self.code -= bound;
-            *chance -= *chance >> 5;
+            *place = (chance - (chance >> 5)) as u16;
+            1
         } else {
             self.range = bound;
-            *chance += (2048 - *chance) >> 5;
+            *place = (chance + ((2048 - chance) >> 5)) as u16;
+            0
         }
-        self.fill();
-        bit.into()
     }
 
     /// A number of so many bits, each in the context of those before it, the highest first.
-    #[inline(never)]
-    fn tree(&mut self, context: usize, bits: usize) -> usize {
+    #[inline(always)]
+    fn tree(&mut self, chances: &mut Chances, context: usize, bits: usize) -> usize {
         let mut number = 1;
-        for _ in 0..bits {
-            number = number << 1 | self.bit(context + number);
+        while number >> bits == 0 {
+            number = number << 1 | self.bit(chances, context + number);
         }
         number - (1 << bits)
     }
 
     /// The same, the lowest bit first.
-    #[inline(never)]
-    fn reverse(&mut self, context: usize, bits: usize) -> usize {
+    #[inline(always)]
+    fn reverse(&mut self, chances: &mut Chances, context: usize, bits: usize) -> usize {
         let (mut number, mut way) = (0, 1);
         for at in 0..bits {
-            let bit = self.bit(context + way);
+            let bit = self.bit(chances, context + way);
             way = way << 1 | bit;
             number |= bit << at;
         }
@@ -83,39 +89,41 @@ impl Bits<'_> {
     }
 
     /// How long a match is, less 2.
-    #[inline(never)]
-    fn len(&mut self, context: usize, place: usize) -> usize {
-        if self.bit(context) == 0 {
-            self.tree(context + 2 + place * 8, 3)
-        } else if self.bit(context + 1) == 0 {
-            8 + self.tree(context + 130 + place * 8, 3)
+    #[inline(always)]
+    fn len(&mut self, chances: &mut Chances, context: usize, place: usize) -> usize {
+        let (least, context, bits) = if self.bit(chances, context) == 0 {
+            (0, context + 2 + place * 8, 3)
+        } else if self.bit(chances, context + 1) == 0 {
+            (8, context + 130 + place * 8, 3)
         } else {
-            16 + self.tree(context + 258, 8)
-        }
+            (16, context + 258, 8)
+        };
+        least + self.tree(chances, context, bits)
     }
 
     /// How far back a match of that length begins, less 1.
-    fn distance(&mut self, len: usize) -> usize {
-        let slot = self.tree(SLOT + len.min(3) * 64, 6);
+    #[inline(always)]
+    fn distance(&mut self, chances: &mut Chances, len: usize) -> usize {
+        let slot = self.tree(chances, SLOT + len.min(3) * 64, 6);
         if slot < 4 {
             return slot;
         }
         let bits = slot / 2 - 1;
         let base = (2 | slot & 1) << bits;
         if bits < 6 {
-            return base + self.reverse(PLACE + base - slot, bits);
+            return base + self.reverse(chances, PLACE + base - slot, bits);
         }
         let mut number = 0;
         for _ in 4..bits {
+            self.fill();
             self.range >>= 1;
             let bit = self.code >= self.range;
             if bit {
                 self.code -= self.range;
             }
             number = number << 1 | usize::from(bit);
-            self.fill();
         }
-        base + number * 16 + self.reverse(ALIGN, 4)
+        base + number * 16 + self.reverse(chances, ALIGN, 4)
     }
 }
 
@@ -134,14 +142,14 @@ pub fn unpack(input: &[u8], room: &mut [u8]) -> Option<()> {
         input,
         range: u32::MAX,
         code: u32::from_be_bytes(*code),
-        chances: [1024; CHANCES],
     };
+    let chances = &mut [1024; MASK + 1];
     // The last four distances, the newest first; the kinds of what came last, as the format numbers them.
     let (mut back, mut state, mut at) = ([0usize; 4], 0, 0usize);
     while at < room.len() {
         let place = at & ((1 << pb) - 1);
         let mut len = 1;
-        if bits.bit(IS_MATCH + state * 16 + place) == 0 {
+        if bits.bit(chances, IS_MATCH + state * 16 + place) == 0 {
             let before = *room.get(at.wrapping_sub(1)).unwrap_or(&0);
             let context = ((at & ((1 << lp) - 1)) << lc) + (usize::from(before) << lc >> 8);
             let context = LITERAL + LITERAL_SIZE * context;
@@ -155,7 +163,7 @@ pub fn unpack(input: &[u8], room: &mut [u8]) -> Option<()> {
             while letter < 0x100 {
                 guess <<= 1;
                 let guessed = guess & trust;
-                let bit = bits.bit(context + trust + guessed + letter);
+                let bit = bits.bit(chances, context + trust + guessed + letter);
                 letter = letter << 1 | bit;
                 trust = if bit == 0 { trust ^ guessed } else { guessed };
             }
@@ -169,20 +177,20 @@ pub fn unpack(input: &[u8], room: &mut [u8]) -> Option<()> {
             continue;
         }
         let late = if state < 7 { 0 } else { 3 };
-        if bits.bit(IS_REP + state) == 0 {
-            len = 2 + bits.len(LEN, place);
-            back = [bits.distance(len - 2), back[0], back[1], back[2]];
+        if bits.bit(chances, IS_REP + state) == 0 {
+            len = 2 + bits.len(chances, LEN, place);
+            back = [bits.distance(chances, len - 2), back[0], back[1], back[2]];
             state = 7 + late;
         } else {
             let mut which = 0;
-            while which < 3 && bits.bit(IS_REP + 12 * (which + 1) + state) == 1 {
+            while which < 3 && bits.bit(chances, IS_REP + 12 * (which + 1) + state) == 1 {
                 which += 1;
             }
-            if which == 0 && bits.bit(IS_REP0_LONG + state * 16 + place) == 0 {
+            if which == 0 && bits.bit(chances, IS_REP0_LONG + state * 16 + place) == 0 {
                 state = if late == 0 { 9 } else { 11 };
             } else {
                 back.get_mut(..=which)?.rotate_right(1);
-                len = 2 + bits.len(REP_LEN, place);
+                len = 2 + bits.len(chances, REP_LEN, place);
                 state = if late == 0 { 8 } else { 11 };
             }
         }
