@@ -79,18 +79,34 @@ pub(super) fn prepare(t: &mut Tables) {
         Err(e) => return without("create /sys/fs/cgroup/pouch", e),
     }
     t.config.cgroups = true;
-    let Ok(pouch) = folder(lend(&root), c"pouch") else {
-        return;
-    };
-    // One at a time: one that the kernel lacks must not cost the others.
+    if let Ok(pouch) = folder(lend(&root), c"pouch") {
+        hand_down(&root, &pouch);
+    }
+}
+
+/// Hands the controllers down to the containers' folder. While no process lives below the root that is quick: later the
+/// kernel would wait for all that run.
+fn hand_down(root: &OwnedFd, pouch: &OwnedFd) {
     let mut room = [0u8; 256];
-    let there = read(&root, c"cgroup.controllers", &mut room).unwrap_or_default();
-    for name in there.split(u8::is_ascii_whitespace) {
-        if !name.is_empty() {
-            let mut line = Words::new("+");
-            let line = line.plain(name).as_str().as_bytes();
-            let handed = write(&root, c"cgroup.subtree_control", line);
-            let _ = handed.and_then(|()| write(&pouch, c"cgroup.subtree_control", line));
+    let there = read(root, c"cgroup.controllers", &mut room).unwrap_or_default();
+    let hand = |line: &Words| {
+        let line = line.as_str().as_bytes();
+        write(root, c"cgroup.subtree_control", line)?;
+        write(pouch, c"cgroup.subtree_control", line)
+    };
+    let names = || {
+        there
+            .split(u8::is_ascii_whitespace)
+            .filter(|name| !name.is_empty())
+    };
+    let mut all = Words::new("");
+    for name in names() {
+        all.add("+").plain(name).add(" ");
+    }
+    if hand(&all).is_err() {
+        // One at a time: one that the kernel keeps must not cost the others.
+        for name in names() {
+            let _ = hand(Words::new("+").plain(name));
         }
     }
 }
