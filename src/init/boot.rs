@@ -13,6 +13,7 @@ use rustix::mount::{
 use super::Init;
 use super::files::{self, read_file, write_file};
 use super::log::note;
+use super::marks::{Mark, mark};
 use super::words::Words;
 use crate::sys::{self, Errno, file, lend, process};
 
@@ -303,8 +304,10 @@ impl Init {
         }
         let _ = self.session_new(super::tables::Whose::Events, "");
         super::cgroup::prepare(self.t);
+        mark(Mark::Cgroups);
         self.listen()?;
         self.watch_basics()?;
+        mark(Mark::Socket);
         self.configure(None);
         self.t.up = true;
         note(

@@ -7,12 +7,14 @@ use log::Level;
 use rustix::termios::Winsize;
 
 use super::define::Source;
+use super::marks::{Mark, mark};
 use super::words::{Words, unable};
 use super::{Init, boot, files};
 use crate::format::cmdline::{self, Word};
 use crate::format::number;
 use crate::format::spec::{Spec, SpecBuf};
 use crate::format::text::behind;
+use crate::sys::time;
 
 /// The most bytes of /proc/cmdline: COMMAND_LINE_SIZE is 2,048 on the processors of today, and some vendors' more.
 const CMDLINE: usize = 8192;
@@ -113,7 +115,14 @@ impl Init {
         if !self.t.config.rescue {
             self.each_definition(line, Pass::Start);
         }
+        mark(Mark::Words);
         self.open_lines(&consoles, &extra);
+        mark(Mark::Console);
+        // Its shell takes longest: it begins now, on another processor where there is one.
+        self.shells_due(time::now_ms());
+        mark(Mark::Shell);
+        self.open_vts();
+        mark(Mark::Lines);
         self.each_definition(line, Pass::Console);
         if let Some(words) = lost {
             self.tell_console(words.as_str());

@@ -52,7 +52,7 @@ fn has_hardware(name: &str) -> bool {
 const STALL_MS: u64 = 1_000;
 
 impl Init {
-    /// Opens what the kernel line names, and the virtual terminals.
+    /// Opens what the kernel line names.
     pub(super) fn open_lines(&mut self, consoles: &[&[u8]], extra: &[&[u8]]) {
         let nested = self.t.config.nested;
         // The last that is there is the system console, as the kernel has it too.
@@ -67,7 +67,11 @@ impl Init {
         for name in extra {
             self.line_named(name);
         }
-        if !nested {
+    }
+
+    /// Opens the virtual terminals: the kernel makes each when it is opened for the first time.
+    pub(super) fn open_vts(&mut self) {
+        if !self.t.config.nested {
             for (slot, vt) in (1..).zip(VTS) {
                 let mut path = Words::new(vt);
                 if rustix::fs::access(path.path(), rustix::fs::Access::EXISTS).is_ok() {

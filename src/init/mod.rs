@@ -22,6 +22,7 @@ mod keys;
 mod launch;
 mod lines;
 mod log;
+mod marks;
 mod modules;
 mod network;
 mod poll;
@@ -43,6 +44,7 @@ use core::ffi::CStr;
 use rustix::fd::OwnedFd;
 
 use crate::sys::{self, arena, process, signal, time};
+use marks::{Mark, mark};
 use tables::Tables;
 
 /// ETIMEDOUT.
@@ -80,6 +82,7 @@ pub use reexec::judge;
 
 /// What PID 1 does with its life. Returns only inside a PID namespace, at its end: the exit status.
 pub fn run(args: &[&CStr]) -> u8 {
+    mark(Mark::Unpacked);
     signal::block();
     signal::ignore(13); // SIGPIPE: a client that went away is an error of write, not a death
     signal::on_fault(crash::faulted);
@@ -89,11 +92,13 @@ pub fn run(args: &[&CStr]) -> u8 {
         boot::mounts();
         boot::standard_streams();
     }
+    mark(Mark::Mounted);
     log::start();
     let mut init = match Init::open(resume) {
         Ok(init) => init,
         Err(e) => boot::last_resort(e),
     };
+    mark(Mark::Tables);
     let begun = match adopted {
         Some((state, dead_man)) => init.adopt(state, dead_man),
         None if init.t.up => {
@@ -103,6 +108,7 @@ pub fn run(args: &[&CStr]) -> u8 {
         }
         None => init.boot(),
     };
+    mark(Mark::Up);
     if let Err(e) = begun {
         words::unable("start", e);
     }
@@ -138,6 +144,8 @@ impl Init {
     /// The loop.
     #[inline(never)] // its frame is not to be part of the loop's
     fn turn_until_the_end(&mut self) -> u8 {
+        self.due(time::now_ms());
+        marks::tell();
         loop {
             // What came was more than bytes to pass on: an idle PID 1 is to be small.
             if core::mem::take(&mut self.deep) {

@@ -3,9 +3,14 @@
 use super::{call, nr};
 
 /// Milliseconds since boot by CLOCK_BOOTTIME's monotonic sibling, clock_gettime(2).
+pub fn now_ms() -> u64 {
+    now_us() / 1000
+}
+
+/// The same in microseconds.
 ///
 /// The call of 64-bit seconds is used on every processor, so 2038 is no date here.
-pub fn now_ms() -> u64 {
+pub fn now_us() -> u64 {
     let mut spec = [0i64; 2];
     #[cfg(target_pointer_width = "64")]
     let number = nr::__NR_clock_gettime;
@@ -15,8 +20,8 @@ pub fn now_ms() -> u64 {
     let _ = unsafe { call(number, [1, spec.as_mut_ptr() as usize]) };
     let [seconds, nanoseconds] = spec;
     (seconds as u64)
-        .saturating_mul(1000)
-        .saturating_add(nanoseconds as u64 / 1_000_000)
+        .saturating_mul(1_000_000)
+        .saturating_add(nanoseconds as u64 / 1000)
 }
 
 /// Sleeps so many milliseconds; a signal may end that early.
