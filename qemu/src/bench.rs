@@ -7,15 +7,18 @@
 //! - [`report`] what a part found, as values, and how they become text
 //! - [`rows`] tables of ours against a peer's, from [`figures`]
 //! - [`guest`] what is in the guest for the measurements, and what it leaves in the kernel's log
+//! - [`publish`], [`draw`] tables and pictures of `--write`
 //! - [`peers`] Debian's programs on a disk of their own
 
 mod boot;
 mod console;
+mod draw;
 mod figures;
 mod guest;
 mod idle;
 mod memory;
 mod peers;
+mod publish;
 mod reaping;
 mod report;
 mod rows;
@@ -61,6 +64,9 @@ const PARTS: [Part; 8] = [
     Part("idle", "Idle", idle::measure),
     Part("scale", "Scale", scale::measure),
 ];
+
+/// The board whose figures the README shows.
+const PUBLISHED: &str = "qemu-x86_64";
 
 /// What one part may take on an idle machine with two cores; all of them together stay below fifteen minutes.
 const PART_BUDGET: Duration = Duration::from_secs(105);
@@ -114,7 +120,12 @@ pub fn run(root: &Path, board: &Board, plan: Plan) -> Result<i32> {
         print!("{}", report.render(bench.plan.markdown));
     }
     if bench.plan.write {
-        return Err(Error::new("--write has nowhere to write yet"));
+        if board.name != PUBLISHED {
+            return Err(Error::new(format!("the README shows the figures of {PUBLISHED}, not of {}", board.name)));
+        }
+        let all: Vec<&str> = PARTS.iter().map(|part| part.0).collect();
+        publish::write(root, &head, &reports, &all)?;
+        bench.say("README.md and qemu/bench are written");
     }
     Ok(0)
 }

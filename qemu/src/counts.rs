@@ -7,7 +7,7 @@
 use crate::bed::{Namespace, beside};
 use crate::steps::{EVENT, Run, Stepper};
 use crate::{Context, Error, Result};
-use nix::libc::SYS_clone3;
+use nix::libc::{SYS_clone3, SYS_write, c_long};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -44,12 +44,7 @@ pub fn measure(namespace: &mut Namespace) -> Result<[u64; NAMES.len()]> {
 
     let mut init = before_wait(pid)?;
     let mut client = spawn(pid, START)?;
-    let launch = loop {
-        let turn = init.turn()?;
-        if turn.calls.contains(&SYS_clone3) {
-            break turn;
-        }
-    };
+    let launch = turn_with(&mut init, SYS_clone3)?;
     drop(init);
     finish(&mut client)?;
     done(pid, "pouch destroy counted")?;
@@ -65,12 +60,12 @@ pub fn measure(namespace: &mut Namespace) -> Result<[u64; NAMES.len()]> {
 
     let mut init = before_wait(pid)?;
     namespace.serial().send(b"k")?;
-    let key = init.turn()?;
-    let echo = init.turn()?;
+    let key = turn_with(&mut init, SYS_write)?;
+    let echo = turn_with(&mut init, SYS_write)?;
     // All of it is there before PID 1 looks.
     let line = "sixty-three characters, and the end of the line is one character";
     done(pid, &format!("echo '{}' >/proc/{}/fd/1", &line[..63], shell(pid)?))?;
-    let output = init.turn()?;
+    let output = turn_with(&mut init, SYS_write)?;
     drop(init);
     namespace.serial().send(b"\x15")?;
 
@@ -82,6 +77,16 @@ fn before_wait(pid: i32) -> Result<Stepper> {
     let mut init = Stepper::seize(pid)?;
     init.until_wait()?;
     Ok(init)
+}
+
+/// The next turn that makes this call: one that only gives memory back, or hears of a child, is none of those counted.
+fn turn_with(init: &mut Stepper, call: c_long) -> Result<Run> {
+    loop {
+        let turn = init.turn()?;
+        if turn.calls.contains(&call) {
+            return Ok(turn);
+        }
+    }
 }
 
 /// The command from its execve to its end: a shell waits for a line, so that it can be taken hold of before.

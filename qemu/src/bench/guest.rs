@@ -24,7 +24,7 @@ pub(super) fn prepare(root: &Path, board: &Board) -> Result<PathBuf> {
     let mut image = read(&built.join("initramfs.cpio.gz"))
         .context(|| format!("{} is not built: ./scripts/build {}", board.name, board.name))?;
     let more = folder.join("more.cpio.gz");
-    additions(board)?.write_gzip(&more)?;
+    additions(board, &built)?.write_gzip(&more)?;
     image.extend(read(&more)?);
     crate::image::replace(&folder.join("initramfs.cpio.gz"), &image)?;
     for name in ["vmlinuz", "cmdline", "board.dtb"] {
@@ -35,7 +35,7 @@ pub(super) fn prepare(root: &Path, board: &Board) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn additions(board: &Board) -> Result<Archive> {
+fn additions(board: &Board, built: &Path) -> Result<Archive> {
     let mut archive = Archive::new();
     // The folders are there already; the kernel takes a second mention as the same folder.
     archive.add_folders("bench")?;
@@ -44,6 +44,7 @@ fn additions(board: &Board) -> Result<Archive> {
     archive.add("bench/init", 0o777, Kind::Symlink("/bin/busybox".into()))?;
     for (path, mode, text) in [
         ("bench/guest", 0o644, include_str!("guest.sh")),
+        ("bench/console", 0o644, include_str!("console.sh")),
         ("bench/rcS", 0o755, include_str!("rcS")),
         ("bench/fstab", 0o644, include_str!("fstab.then")),
         ("etc/fstab", 0o644, include_str!("fstab.first")),
@@ -53,6 +54,7 @@ fn additions(board: &Board) -> Result<Archive> {
     ] {
         archive.add(path, mode, Kind::File(text.as_bytes().to_vec()))?;
     }
+    archive.add("bench/keys", 0o755, Kind::File(read(&built.join("keys"))?))?;
     Ok(archive)
 }
 

@@ -1,7 +1,6 @@
 # Runs in the guest, as `sh /bench/guest STEP`. A timed loop stands between two marks in the kernel's log, whose
 # clock has microseconds; a mark is made by the shell itself, without a process.
 ROOT=/srv/web
-BIG=/tmp/big
 
 mark() { echo "<7>bench: $*" >/dev/kmsg; }
 
@@ -29,19 +28,6 @@ chrooted() { chroot $ROOT /bin/true; }
 
 # Namespaces are torn down by the kernel's workers, after the command that held them: not in the next loop's time.
 settle() { usleep 200000; }
-
-# Reads with the shell alone: a process for each look would be measured too.
-ended() {
-    while :; do
-        while read -r key value; do
-            case "$key $value" in "STATE: ended") return 0 ;; esac
-        done <"/run/pouch/cont_$1" || return 1
-    done
-}
-into() {
-    pouch start big $ROOT --tty "$1" -- /bin/cat $BIG && ended big
-}
-piped() { cat $ROOT$BIG | cat; }
 
 processes() { read -r _ _ _ all _ </proc/loadavg; all=${all#*/}; }
 # Zombies count as processes until they are reaped; the kernel's own workers come and go, hence the ten.
@@ -80,15 +66,4 @@ case $1 in
         ;;
     drop) many stop "$2" ;;
     orphans) timed orphans 1 orphans ;;
-    output)
-        yes 'a line of text for the ring, the pipe and the serial port' | head -c 1048576 >$ROOT$BIG
-        piped >/dev/null
-        for block in 1 2 3; do
-            timed ring 1 into none
-            timed pipe 1 piped
-            pouch destroy big
-        done >/dev/null
-        timed vt 1 into tty2
-        pouch destroy big
-        ;;
 esac

@@ -3,8 +3,6 @@
 //! A figure that could not be had is a cell with its reason, never an empty one. The values stay values until
 //! here, so that the same report becomes text, Markdown and pictures.
 
-#![allow(dead_code, reason = "plots are data before somebody draws them")]
-
 use super::figures::Summary;
 use std::fmt::Write as _;
 
@@ -60,6 +58,7 @@ pub(super) struct Plot {
 }
 
 /// What is drawn.
+#[allow(dead_code, reason = "a part draws what suits its figures")]
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
     /// A bar each.
@@ -135,6 +134,13 @@ impl Cell {
 impl Table {
     pub(super) fn new(title: &str, columns: &[&str]) -> Self {
         Self { title: title.to_owned(), columns: columns.iter().map(|&name| name.to_owned()).collect(), rows: vec![] }
+    }
+
+    /// The table alone.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text, true);
+        text
     }
 
     fn write(&self, text: &mut String, markdown: bool) {
