@@ -2,6 +2,8 @@
 KEYS=/bench/keys
 BIG=/tmp/big
 SIZE=8388608
+# Twice through a terminal takes its time.
+FLOW=2097152
 POUCH=/bin/pouch
 TMUX="/peers/bin/tmux -u -f /dev/null"
 
@@ -82,9 +84,9 @@ case $1 in
     into) shift; into "$@" ;;
     bare) clock; begin=$clock; cat $BIG >"$2"; clock; echo "into $2 $begin $clock" ;;
     flow)
-        echo "shell $($KEYS flow $SIZE /bin/sh -c "read -r go; cat $BIG")"
+        echo "shell $($KEYS flow $FLOW /bin/sh -c "read -r go; cat $BIG")"
         pouch start big -- /bin/sh -c "read -r go; cat $BIG; sleep 100000" >/dev/null 2>&1
-        echo "pouch $($KEYS flow $SIZE $POUCH connect big)"
+        echo "pouch $($KEYS flow $FLOW $POUCH connect big)"
         pouch destroy big >/dev/null 2>&1
         ;;
 esac
