@@ -8,6 +8,7 @@
 //! - [`rows`] tables of ours against a peer's, from [`figures`]
 //! - [`guest`] what is in the guest for the measurements, and what it leaves in the kernel's log
 //! - [`publish`], [`draw`] tables and pictures of `--write`
+//! - [`trace`] the kernel's trace of a launch, step by step
 //! - [`peers`] Debian's programs on a disk of their own
 
 mod boot;
@@ -25,6 +26,7 @@ mod rows;
 mod scale;
 mod size;
 mod start;
+mod trace;
 
 use crate::board::Board;
 use crate::machine::{Machine, Options};
@@ -196,7 +198,7 @@ impl Bench<'_> {
         if boot.disk {
             let peers = self.peers.as_ref().map_err(|reason| Error::new(reason.clone()))?;
             let disk = peers.disk(&self.folder)?;
-            options.append.push_str(" pouch.root=/dev/vda,ext4");
+            options.append.push_str(" pouch.modules=virtio_pci,virtio_blk pouch.root=/dev/vda,ext4");
             // Each boot finds it as it was made.
             let drive = format!("file={},if=none,id=bench,format=raw,snapshot=on", disk.display());
             options.arguments.extend(["-drive", &drive, "-device", "virtio-blk-pci,drive=bench"].map(str::to_owned));

@@ -67,7 +67,9 @@ impl Machine {
         if options.kvm {
             command.args(["-accel", "kvm", "-cpu", "host"]);
         } else {
-            command.args(["-accel", "tcg,thread=multi"]);
+            // A clock that counts instructions goes by one thread.
+            let counted = options.arguments.iter().any(|word| word == "-icount");
+            command.args(["-accel", if counted { "tcg,thread=single" } else { "tcg,thread=multi" }]);
             if !board.cpu.is_empty() {
                 command.args(["-cpu", &board.cpu]);
             }

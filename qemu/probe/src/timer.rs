@@ -261,6 +261,18 @@ fn complain(name: &[u8], status: u32) {
     print(b"\n");
 }
 
+/// What the contained program wrote; it may be behind the command that started it.
+fn written(first: &[u8], end: u64) -> Option<u64> {
+    const PATIENCE: u64 = 2_000_000_000;
+    loop {
+        let found = number(read(first, &mut [0; 32]));
+        if found.is_some() || now() > end + PATIENCE {
+            return found;
+        }
+        sleep(1);
+    }
+}
+
 /// Where each name's command begins and ends, and what runs behind it.
 struct Entry {
     name: usize,
@@ -300,7 +312,7 @@ fn turns(words: &Words) -> ! {
             let begin = now();
             let status = wait(command.start(words.environment()));
             let end = now();
-            let written = number(read(first, &mut [0; 32]));
+            let written = written(first, end);
             if status != 0 {
                 entry.failed = true;
                 complain(words.get(entry.name), status);

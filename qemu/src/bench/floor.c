@@ -53,7 +53,7 @@ static const struct {
     int minor;
 } NODES[] = {{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}};
 
-static void contained(const char *root, char **command) {
+static void contained(const char *cgroup, const char *root, char **command) {
     char path[64];
     int up = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
@@ -64,7 +64,8 @@ static void contained(const char *root, char **command) {
     must(chdir(root), "chdir");
     must(mount("proc", "proc", "proc", SAFE, NULL), "proc");
     must(mount("sysfs", "sys", "sysfs", RO, NULL), "sysfs");
-    must(mount("cgroup2", "sys/fs/cgroup", "cgroup2", RO, NULL), "cgroup2");
+    must(mount(cgroup, "sys/fs/cgroup", NULL, MS_BIND, NULL), "cgroup");
+    must(mount(NULL, "sys/fs/cgroup", NULL, MS_BIND | MS_REMOUNT | RO, NULL), "cgroup");
     must(mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=64k"), "dev");
     umask(0);
     for (unsigned i = 0; i < sizeof NODES / sizeof *NODES; i++) {
@@ -126,7 +127,7 @@ int main(int count, char **words) {
     long child = syscall(SYS_clone3, &how, sizeof how);
     must(child, "clone3");
     if (child == 0)
-        contained(words[2], words + 3);
+        contained(words[1], words[2], words + 3);
     int status;
     must(waitpid((pid_t)child, &status, 0), "waitpid");
     must(rmdir(words[1]), "rmdir");

@@ -45,6 +45,9 @@ fn additions(board: &Board, built: &Path) -> Result<Archive> {
     for (path, mode, text) in [
         ("bench/guest", 0o644, include_str!("guest.sh")),
         ("bench/console", 0o644, include_str!("console.sh")),
+        ("bench/start", 0o644, include_str!("start.sh")),
+        ("bench/config.json", 0o644, include_str!("config.json")),
+        ("bench/lxc.conf", 0o644, include_str!("lxc.conf")),
         ("bench/rcS", 0o755, include_str!("rcS")),
         ("bench/fstab", 0o644, include_str!("fstab.then")),
         ("etc/fstab", 0o644, include_str!("fstab.first")),
@@ -55,6 +58,11 @@ fn additions(board: &Board, built: &Path) -> Result<Archive> {
         archive.add(path, mode, Kind::File(text.as_bytes().to_vec()))?;
     }
     archive.add("bench/keys", 0o755, Kind::File(read(&built.join("keys"))?))?;
+    archive.add("bench/timer", 0o755, Kind::File(read(&built.join("timer"))?))?;
+    // It is C, and there is a compiler for this machine's own processor alone.
+    if let Ok(floor) = std::fs::read(built.join("floor")) {
+        archive.add("bench/floor", 0o755, Kind::File(floor))?;
+    }
     Ok(archive)
 }
 
@@ -74,7 +82,7 @@ pub(super) fn unpack(folder: &Path, root: &Path) -> Result<()> {
 
 impl Mark {
     /// A line of the kernel's log: `[    1.234567] text`.
-    fn parse(line: &str) -> Option<Self> {
+    pub(super) fn parse(line: &str) -> Option<Self> {
         let (time, text) = line.trim().strip_prefix('[')?.split_once("] ")?;
         Some(Self { at: time.trim().parse().ok()?, text: text.trim().to_owned() })
     }

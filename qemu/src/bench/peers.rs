@@ -41,8 +41,9 @@ const PROGRAMS: [(&str, &str); 24] = [
 ];
 
 /// What programs open by name, where they look for it.
-const BESIDE: [&str; 6] = [
+const BESIDE: [&str; 7] = [
     "usr/sbin/init.lxc",
+    "usr/sbin/init.lxc.static",
     "usr/libexec/lxc",
     "usr/lib/x86_64-linux-gnu/lxc",
     "usr/lib/x86_64-linux-gnu/finit",
@@ -145,6 +146,7 @@ impl Peers {
             std::fs::copy(&program.path, programs.join(name)).context(|| name)?;
             all.extend(program.libraries);
         }
+        std::fs::create_dir_all(root.join("var/lib/lxc"))?;
         for beside in BESIDE {
             let from = self.tree.join(beside);
             if from.exists() {
