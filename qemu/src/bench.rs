@@ -10,6 +10,7 @@
 //! - [`publish`], [`draw`] tables and pictures of `--write`
 //! - [`trace`] the kernel's trace of a launch, step by step
 //! - [`peers`] Debian's programs on a disk of their own
+//! - [`inits`] Debian's inits in an image of their own
 
 mod boot;
 mod console;
@@ -17,6 +18,7 @@ mod draw;
 mod figures;
 mod guest;
 mod idle;
+mod inits;
 mod memory;
 mod peers;
 mod publish;
@@ -170,6 +172,8 @@ struct Boot {
     arguments: Vec<String>,
     /// The root is the disk with the peers' programs and all that is in the image.
     disk: bool,
+    /// The image is the one that has the other inits in it ([`inits`]).
+    inits: bool,
 }
 
 /// A booted guest with somebody at its console.
@@ -203,8 +207,9 @@ impl Bench<'_> {
             let drive = format!("file={},if=none,id=bench,format=raw,snapshot=on", disk.display());
             options.arguments.extend(["-drive", &drive, "-device", "virtio-blk-pci,drive=bench"].map(str::to_owned));
         }
+        let folder = if boot.inits { inits::prepare(self)? } else { self.folder.clone() };
         let started = Instant::now();
-        let mut machine = Machine::start(self.board, &self.folder, &options)?;
+        let mut machine = Machine::start(self.board, &folder, &options)?;
         let mut serial = Serial::new(self.board.name.clone(), machine.take_serial(self.board.console_serial)?)?;
         serial.reach_prompt()?;
         // At once, and in one piece: what the kernel's log says of it is the moment somebody could work.
@@ -224,6 +229,17 @@ impl Bench<'_> {
         &mut self,
         inits: &[Init],
         figures: &mut Figures,
+        look: impl FnMut(&mut Guest, Init, &mut Figures) -> Result<()>,
+    ) -> Result<()> {
+        self.turns_of(&Boot::default(), inits, figures, look)
+    }
+
+    /// The same with guests that are booted so.
+    fn turns_of(
+        &mut self,
+        boot: &Boot,
+        inits: &[Init],
+        figures: &mut Figures,
         mut look: impl FnMut(&mut Guest, Init, &mut Figures) -> Result<()>,
     ) -> Result<()> {
         let (mut longest, mut came) = (Duration::ZERO, false);
@@ -238,7 +254,8 @@ impl Bench<'_> {
             let order: Vec<Init> = if round % 2 == 0 { inits.to_vec() } else { inits.iter().rev().copied().collect() };
             for init in order {
                 self.say(&format!("boot {} of {}, {}", round + 1, self.plan.boots, init.name()));
-                let boot = Boot { words: init.words().to_owned(), ..Boot::default() };
+                let words = format!("{} {}", init.words(), boot.words);
+                let boot = Boot { words, ..boot.clone() };
                 match self.boot(&boot).and_then(|mut guest| look(&mut guest, init, figures)) {
                     Ok(()) => came = true,
                     Err(error) => {

@@ -7,6 +7,8 @@
 //!                         run each command in turn, the order turned round each time, GAP ms before each; for each
 //!                         run one line `run NAME FIRST END`: microseconds from the request to what is in FILE (- where
 //!                         there is nothing) and to the command's end seen. What follows @@ runs behind it, untimed.
+//! timer reap N            N orphans, one after the other: a line `reap MICROSECONDS` for each, from its death to the
+//!                         moment at which there is no such process
 //! timer burst N FILE WORD...   the command N times at once: one line `burst N MICROSECONDS FAILED`, to the last end
 //! ```
 //!
@@ -368,6 +370,62 @@ fn burst(words: &Words) -> ! {
     exit(0)
 }
 
+/// An orphan that dies when `release` is closed; its pid.
+fn orphan(release: [i32; 2], told: [i32; 2]) -> usize {
+    const SIGCHLD: usize = 17;
+    let fork = || call(nr::__NR_clone, [SIGCHLD, 0, 0, 0, 0]);
+    let middle = fork();
+    if middle == 0 {
+        let own = fork();
+        if own == 0 {
+            close(release[1] as isize);
+            let mut byte = 0u8;
+            call(nr::__NR_read, [release[0] as usize, &raw mut byte as usize, 1, 0, 0]);
+            exit(0);
+        }
+        write(told[1] as isize, &own.to_ne_bytes());
+        exit(0);
+    }
+    let mut pid = [0u8; size_of::<usize>()];
+    call(nr::__NR_read, [told[0] as usize, pid.as_mut_ptr() as usize, pid.len(), 0, 0]);
+    wait(middle);
+    usize::from_ne_bytes(pid)
+}
+
+fn reap(words: &Words) -> ! {
+    const GONE: isize = -3;
+    let pipe = || {
+        let mut pipe = [0i32; 2];
+        call(nr::__NR_pipe2, [pipe.as_mut_ptr() as usize, 0, 0, 0, 0]);
+        pipe
+    };
+    let mut times = [0u32; ROUNDS];
+    let count = words.number(2).min(ROUNDS);
+    let told = pipe();
+    for time in times.iter_mut().take(count) {
+        let release = pipe();
+        let pid = orphan(release, told);
+        let pidfd = call(nr::__NR_pidfd_open, [pid, 0, 0, 0, 0]);
+        close(release[0] as isize);
+        close(release[1] as isize);
+        // struct pollfd: the descriptor, then POLLIN. It is ready when the process is dead, reaped or not.
+        let mut poll = [pidfd as u32, 1];
+        while call(nr::__NR_ppoll, [poll.as_mut_ptr() as usize, 1, 0, 0, 8]) == -4 {}
+        let dead = now();
+        while call(nr::__NR_kill, [pid, 0, 0, 0, 0]) != GONE {
+            call(nr::__NR_sched_yield, [0; 5]);
+        }
+        *time = microseconds(dead, now());
+        close(pidfd);
+    }
+    for time in times.iter().take(count) {
+        print(b"reap");
+        show(*time);
+        print(b"\n");
+    }
+    exit(0)
+}
+
 /// Called by `_start` with the initial stack: the argument count, then pointers to the arguments.
 ///
 /// # Safety
@@ -392,13 +450,14 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
         }
         b"turns" => turns(&words),
         b"burst" => burst(&words),
+        b"reap" => reap(&words),
         b"clock" => {
             print(decimal(began, &mut [0; 20]));
             print(b"\n");
             exit(0)
         }
         _ => {
-            print(b"timer: first hold turns burst clock\n");
+            print(b"timer: first hold turns reap burst clock\n");
             exit(2)
         }
     }

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 pub(super) enum Init {
     Pouch,
     Busybox,
+    Finit,
+    S6,
+    Tini,
 }
 
 impl Init {
@@ -14,14 +17,20 @@ impl Init {
         match self {
             Self::Pouch => "pouch",
             Self::Busybox => "busybox init",
+            Self::Finit => "finit",
+            Self::S6 => "s6-svscan",
+            Self::Tini => "tini",
         }
     }
 
     /// Kernel words that make it PID 1: the image has pouch as /init, busybox goes by a program of the bench's.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::Pouch => "",
+            // tini is a process of a guest of pouch's.
+            Self::Pouch | Self::Tini => "",
             Self::Busybox => "rdinit=/bench/init",
+            Self::Finit => "rdinit=/bench/finit",
+            Self::S6 => "rdinit=/bench/s6",
         }
     }
 }

@@ -90,7 +90,7 @@ impl Mark {
 
 /// The bench's lines of the kernel's log, and the kernel's own about its hand-over.
 pub(super) fn marks(serial: &mut Serial) -> Result<Vec<Mark>> {
-    let shown = serial.run("dmesg | grep -E 'bench: |as init process'")?;
+    let shown = serial.run("dmesg | grep -E 'bench: |as init process|pouch: (boot: |start |exec )'")?;
     let marks: Vec<Mark> = shown.lines().filter_map(Mark::parse).collect();
     if marks.is_empty() { Err(Error::new("the kernel's log has no marks")) } else { Ok(marks) }
 }

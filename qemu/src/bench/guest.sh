@@ -24,6 +24,7 @@ full() { pouch start "r$1" $ROOT --tty none -- /bin/sh -c 'yes | head -c 20000; 
 destroy() { pouch destroy "b$1"; }
 stop() { pouch destroy "r$1"; }
 unshared() { unshare -m -u -i -n -p -f chroot $ROOT /bin/true; }
+list() { pouch list; }
 chrooted() { chroot $ROOT /bin/true; }
 
 # Namespaces are torn down by the kernel's workers, after the command that held them: not in the next loop's time.
@@ -33,7 +34,7 @@ processes() { read -r _ _ _ all _ </proc/loadavg; all=${all#*/}; }
 # Zombies count as processes until they are reaped; the kernel's own workers come and go, hence the ten.
 orphans() {
     processes; before=$((all + 10))
-    probe orphans 2000 || return 1
+    probe orphans $1 $2 || return 1
     processes
     while [ "$all" -gt "$before" ]; do processes; done
 }
@@ -65,5 +66,37 @@ case $1 in
         settle
         ;;
     drop) many stop "$2" ;;
-    orphans) timed orphans 1 orphans ;;
+    orphans)
+        timed "$2orphans" 1 orphans 2000 250
+        timed "$2burst" 1 orphans 10000 10000
+        ;;
+    reap)
+        if [ "$2" = load ]; then
+            for busy in 1 2 3 4; do probe spin & set -- "$@" $!; done
+        fi
+        /bench/timer reap 100
+        shift 2
+        [ $# = 0 ] || kill "$@"
+        ;;
+    # From `since` containers to `upto`, then the list ten times.
+    grow)
+        since=$2 upto=$3 turn=$2
+        grow() { pouch start "r$turn" $ROOT --tty none -- /bin/sleep 1000; }
+        mark "start.$upto begin $((upto - since))"
+        while [ "$turn" -lt "$upto" ]; do
+            grow >/dev/null || { mark "start.$upto failed: status $?"; exit 1; }
+            turn=$((turn + 1))
+        done
+        mark "start.$upto end"
+        timed "list.$upto" 10 list
+        ;;
+    shrink)
+        since=$2 upto=$3 turn=$2
+        mark "stop.$since begin $((since - upto))"
+        while [ "$turn" -gt "$upto" ]; do
+            turn=$((turn - 1))
+            pouch destroy "r$turn" >/dev/null || { mark "stop.$since failed: status $?"; exit 1; }
+        done
+        mark "stop.$since end"
+        ;;
 esac

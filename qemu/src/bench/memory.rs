@@ -1,55 +1,72 @@
 //! Memory: PID 1 idle, and with containers
 
+use super::boot::several;
 use super::figures::{Figures, Init};
 use super::report::{Report, Unit};
-use super::rows::{INIT, Row, table};
-use super::{Bench, guest};
+use super::rows::{Row, table};
+use super::{Bench, Boot, guest};
 use crate::serial::Serial;
-use crate::{Result, deadline};
+use crate::{Context, Result, deadline};
 
-/// How many containers the memory of PID 1 is read with.
-const CONTAINERS: u32 = 16;
+/// How many containers the memory of PID 1 is read with: as many as its table has.
+const CONTAINERS: u32 = 64;
+/// They want more than the board has.
+const ROOM: [&str; 2] = ["-m", "1G"];
 
-const fn row(what: &'static str, name: &'static str) -> Row {
-    Row(what, Unit::Size, name, Some((Init::Busybox, name, INIT)))
-}
+const INITS: [Init; 4] = [Init::Pouch, Init::Busybox, Init::Finit, Init::S6];
 
-const ROWS: [Row; 14] = [
-    row("PID 1 idle: VmRSS (1)", "idle.VmRSS"),
-    row("PID 1 idle: RssAnon", "idle.RssAnon"),
-    row("PID 1 idle: RssFile", "idle.RssFile"),
-    row("PID 1 idle: RssShmem", "idle.RssShmem"),
-    row("PID 1 idle: Rss, page by page", "idle.Rss"),
-    row("PID 1 idle: anonymous, page by page", "idle.Anonymous"),
-    row("PID 1 idle: Pss", "idle.Pss"),
-    row("PID 1 idle: Private", "idle.Private"),
-    Row("PID 1 with 16 containers: VmRSS", Unit::Size, "hold.VmRSS", None),
-    Row("PID 1 with 16 containers: Rss, page by page", Unit::Size, "hold.Rss", None),
-    Row("for each of the 16: VmRSS", Unit::Size, "hold.each.VmRSS", None),
-    Row("for each of the 16: Rss", Unit::Size, "hold.each.Rss", None),
-    Row("PID 1 with 16 full rings: Rss", Unit::Size, "full.Rss", None),
-    Row("for each of the 16, ring full: Rss", Unit::Size, "full.each.Rss", None),
+const IDLE: [(&str, Unit, &str); 5] = [
+    ("idle: resident, page by page (1)", Unit::Size, "idle.Rss"),
+    ("idle: private (1)", Unit::Size, "idle.Private"),
+    ("idle: anonymous", Unit::Size, "idle.Anonymous"),
+    ("idle: VmRSS (1)", Unit::Size, "idle.VmRSS"),
+    ("beside PID 1 and the shell: processes that supervise, private (2)", Unit::Size, "beside"),
 ];
 
-const NOTES: [&str; 1] =
-    ["VmRSS, RssAnon, RssFile and RssShmem by /proc/1/status, whose counts lag by up to 64 pages a kind, more than a \
-     small program has; the others by /proc/1/smaps_rollup, which walks the pages. An initramfs is shared memory: a \
-     program's text on it counts as RssShmem."];
+const ROWS: [Row; 6] = [
+    Row("with 64 containers: resident", Unit::Size, "hold.Rss", None),
+    Row("with 64 containers: private", Unit::Size, "hold.Private", None),
+    Row("for each of the 64: resident", Unit::Size, "hold.each.Rss", None),
+    Row("with 64 full rings: resident", Unit::Size, "full.Rss", None),
+    Row("for each of the 64, ring full: resident", Unit::Size, "full.each.Rss", None),
+    Row("processes of the host's beside the 64 contained ones", Unit::Count, "hold.beside", None),
+];
+
+const NOTES: [&str; 2] = [
+    "By /proc/1/smaps_rollup, which walks the pages. VmRSS of /proc/1/status lags by up to 64 pages a kind, more than a \
+     small program has. An initramfs is shared memory: a program's text on it counts as resident and private alike.",
+    "s6 has an s6-supervise for each service, here one; pouch, busybox and finit have none.",
+];
 
 pub(super) fn measure(bench: &mut Bench) -> Result<Report> {
     let mut figures = Figures::default();
-    bench.turns(&[Init::Pouch, Init::Busybox], &mut figures, |guest, init, figures| {
+    let boot = Boot { inits: true, arguments: ROOM.map(str::to_owned).into(), ..Boot::default() };
+    bench.turns_of(&boot, &INITS, &mut figures, |guest, init, figures| {
         memory(&mut guest.serial, init, "idle", figures)?;
+        beside(&mut guest.serial, init, figures)?;
         if init == Init::Pouch { containers(&mut guest.serial, figures) } else { Ok(()) }
     })?;
     let mut report = Report::new("Memory");
-    report.tables.push(table("", &ROWS, &figures));
+    report.tables.push(several("PID 1", &INITS, &IDLE, &figures));
+    report.tables.push(table("PID 1 of pouch", &ROWS, &figures));
     report.notes.extend(NOTES.map(str::to_owned));
     Ok(report)
 }
 
+/// What stands beside PID 1 to watch the one service there is.
+fn beside(serial: &mut Serial, init: Init, figures: &mut Figures) -> Result<()> {
+    let shown = serial.run("for p in $(pidof s6-supervise); do cat /proc/$p/smaps_rollup; done | grep Private")?;
+    let sum: f64 = shown
+        .lines()
+        .filter_map(|line| line.split_once(':')?.1.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok())
+        // The sum of none is -0.
+        .fold(0.0, |sum, size| sum + size);
+    figures.add(init, "beside", sum * 1024.0);
+    Ok(())
+}
+
 /// PID 1 as it stands, by the names of /proc/1/status and of /proc/1/smaps_rollup, which counts page by page.
-fn memory(serial: &mut Serial, init: Init, when: &str, figures: &mut Figures) -> Result<()> {
+pub(super) fn memory(serial: &mut Serial, init: Init, when: &str, figures: &mut Figures) -> Result<()> {
     let shown = serial.run("cat /proc/1/status /proc/1/smaps_rollup")?;
     let field = |name: &str| -> Option<f64> {
         let line = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -71,8 +88,11 @@ fn memory(serial: &mut Serial, init: Init, when: &str, figures: &mut Figures) ->
 /// PID 1 with containers that sleep, and with ones whose rings are full.
 fn containers(serial: &mut Serial, figures: &mut Figures) -> Result<()> {
     for step in ["hold", "full"] {
+        let before = processes(serial)?;
         serial.run_within(deadline::HEAVY, &format!("sh /bench/guest {step} {CONTAINERS}"))?;
         memory(serial, Init::Pouch, step, figures)?;
+        let beside = processes(serial)? - before - f64::from(CONTAINERS);
+        figures.add(Init::Pouch, &format!("{step}.beside"), beside);
         guest::step(serial, &format!("drop {CONTAINERS}"))?;
         for name in ["VmRSS", "Rss"] {
             let now = |when: &str| figures.now(Init::Pouch, &format!("{when}.{name}"));
@@ -83,4 +103,10 @@ fn containers(serial: &mut Serial, figures: &mut Figures) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How many processes there are with a program of their own: the kernel's have none.
+fn processes(serial: &mut Serial) -> Result<f64> {
+    let shown = serial.run("cat /proc/[0-9]*/statm 2>/dev/null | grep -vc '^0 '")?;
+    shown.trim().parse().context(|| format!("{shown}: no number"))
 }
