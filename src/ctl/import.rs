@@ -10,19 +10,17 @@ use super::layout;
 use super::out::Out;
 use super::say;
 use super::stream::{Stream, WORDS, Why};
+use super::tree::Tree;
 use super::unpack::{self, Pass, Unpack, attributes};
 use crate::format::name;
 use crate::format::sha256::{Hex, Sha256};
 use crate::format::spec::{Spec, SpecBuf, Tag};
-use crate::format::tar::Head;
 use crate::format::text::{Plain, Text, line, put};
-use crate::jail;
 use crate::sys::mount::{Within, place};
 use crate::sys::{Errno, file, lend, signal};
 use core::ffi::CStr;
-use heapless::Vec;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, renameat, statat, symlinkat};
+use rustix::fs::{FileType, Mode, OFlags, mkdirat, renameat};
 
 /// `pouch import NAME FILE|DIR`: its exit code.
 ///
@@ -40,12 +38,7 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
         });
     }
     let signals = signal::signalfd().ok();
-    let mut unpack = Unpack {
-        signals: &signals,
-        err,
-        bytes: 0,
-        name: Vec::new(),
-    };
+    let mut unpack = Unpack::new(&signals, err);
     let done = images::store().map_err(Why::from).and_then(|store| {
         signal::block();
         let done = import(&store, name, from, &mut unpack);
@@ -54,6 +47,7 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
         }
         done
     });
+    unpack.wipe();
     let member = unpack.name;
     let (name, from) = (Plain(name.to_bytes()), Plain(from.to_bytes()));
     match done {
@@ -79,17 +73,15 @@ fn import(store: &OwnedFd, name: &CStr, from: &CStr, unpack: &mut Unpack<'_>) ->
     if images::is_there(name.to_bytes()) {
         return Err(Why::EXISTS);
     }
-    mkdirat(lend(store), NEW, Mode::RWXU)?;
-    let new = file::open_at(Some(lend(store)), NEW, OFlags::DIRECTORY)?;
+    let (new, mut root) = begin(store)?;
     let mut config = SpecBuf::new();
     let _ = config.set_str(Tag::Name, name.to_bytes());
-    let mut root = folder(&new, c"root")?;
     let mut layout = None;
     let mut digest = [0; 64];
     let open = file::open_at(None, from, OFlags::NONBLOCK)?;
     let kind = FileType::from_raw_mode(rustix::fs::fstat(lend(&open))?.st_mode);
     if kind != FileType::Directory {
-        let mut stream = Stream::open(open)?;
+        let mut stream = Stream::open(open, None)?;
         unpack.archive(&mut stream, &root, Pass::All)?;
         digest = stream.end()?;
         if is_layout(&root) {
@@ -100,25 +92,61 @@ fn import(store: &OwnedFd, name: &CStr, from: &CStr, unpack: &mut Unpack<'_>) ->
     } else if is_layout(&open) {
         layout = Some(open);
     } else {
-        let mut sha = Sha256::new();
-        copy(&open, &root, store, unpack, &mut sha)?;
-        digest = sha.hex();
+        let mut tree = Tree {
+            unpack,
+            sha: Sha256::new(),
+            store,
+            new: &new,
+            ours: false,
+        };
+        tree.copy(&open, Some(&root))?;
+        let head = tree.head(&rustix::fs::fstat(lend(&open))?, b'5');
+        attributes(lend(&new), c"root", &head)?;
+        digest = tree.sha.hex();
     }
     if let Some(layout) = layout {
-        unpack.bytes = 0;
+        unpack.again();
         digest = layout::image(&layout, &root, unpack, &mut config)?;
         unpack::remove(lend(&new), LAYOUT)?;
     }
+    let bytes = unpack.bytes;
+    finish(store, &new, name, &config, &digest, bytes)?;
+    Ok(digest)
+}
+
+/// The folder of an image that is not there yet, and its root.
+///
+/// # Errors
+/// The kernel's.
+pub fn begin(store: &OwnedFd) -> Result<(OwnedFd, OwnedFd), Errno> {
+    mkdirat(lend(store), NEW, Mode::RWXU)?;
+    let new = file::open_at(Some(lend(store)), NEW, OFlags::DIRECTORY)?;
+    let root = folder(&new, c"root")?;
+    Ok((new, root))
+}
+
+/// Says what it is, and gives it its name: from here on it is there.
+///
+/// # Errors
+/// The kernel's, or [`Why::LONG`].
+pub fn finish(
+    store: &OwnedFd,
+    new: &OwnedFd,
+    name: &CStr,
+    config: &SpecBuf,
+    digest: &Hex,
+    bytes: u64,
+) -> Result<(), Why> {
     Spec::parse(config.as_bytes()).map_err(|_| Why::LONG)?;
     let mut text = Text::<96>::new();
-    put!(&mut text, "sha256:{} {}\n", Plain(&digest), unpack.bytes);
+    put!(&mut text, "sha256:{} {}\n", Plain(digest), bytes);
     for (name, bytes) in [(c"config", config.as_bytes()), (c"digest", text.as_bytes())] {
-        file::write(&file::create_at(lend(&new), name, 0o644)?, bytes)?;
+        file::write(&file::create_at(lend(new), name, 0o644)?, bytes)?;
     }
     // On the disk before it has its name: a board may lose its power at any time.
     rustix::fs::syncfs(lend(store))?;
     renameat(lend(store), NEW, lend(store), name)?;
-    Ok(digest)
+    Ok(())
 }
 
 /// Where an archive that is no root itself waits to be read.
@@ -134,83 +162,4 @@ fn folder(at: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
 fn is_layout(folder: &OwnedFd) -> bool {
     let there = |name| place(lend(folder), name, Within::Root).is_ok();
     there(c"manifest.json") || (there(c"oci-layout") && there(c"index.json"))
-}
-
-/// A folder's tree, within one file system, without the store itself.
-fn copy(
-    from: &OwnedFd,
-    to: &OwnedFd,
-    store: &OwnedFd,
-    unpack: &mut Unpack<'_>,
-    sha: &mut Sha256,
-) -> Result<(), Why> {
-    let (here, own) = (
-        rustix::fs::fstat(lend(from))?,
-        rustix::fs::fstat(lend(store))?,
-    );
-    let mut done = Ok(());
-    let mut one = |name: &CStr| -> Result<(), Why> {
-        unpack.go_on()?;
-        unpack.name.clear();
-        let _ = unpack.name.extend_from_slice(name.to_bytes());
-        let stat = statat(lend(from), name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if (stat.st_dev, stat.st_ino) == (own.st_dev, own.st_ino) {
-            return Ok(());
-        }
-        sha.take(name.to_bytes_with_nul());
-        let mut kind = b'0';
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                kind = b'5';
-                let to = folder(to, name)?;
-                if stat.st_dev == here.st_dev {
-                    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-                    let from = file::open_at(Some(lend(from)), name, flags)?;
-                    copy(&from, &to, store, unpack, sha)?;
-                }
-            }
-            FileType::RegularFile => {
-                let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-                let from = file::open_at(Some(lend(from)), name, flags)?;
-                let to = file::create_at(lend(to), name, 0o600)?;
-                let mut stream = Stream::plain(from);
-                loop {
-                    let some = stream.some(u64::MAX)?;
-                    if some.is_empty() {
-                        break;
-                    }
-                    unpack.write(&to, some)?;
-                    sha.take(some);
-                }
-            }
-            FileType::Symlink => {
-                kind = b'2';
-                let mut room = [0; 4096];
-                let len = file::link_at(lend(from), name, &mut room)?;
-                let mut target = [0; 4097];
-                let target = jail::c_string(&[room.get(..len).unwrap_or_default()], &mut target)?;
-                sha.take(target.to_bytes_with_nul());
-                symlinkat(target, lend(to), name)?;
-            }
-            _ => {
-                unpack.left_out();
-                return Ok(());
-            }
-        }
-        let head = Head {
-            kind,
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            size: 0,
-            time: stat.st_mtime as u64,
-        };
-        Ok(attributes(lend(to), name, &head)?)
-    };
-    file::entries(from, &mut |name, _| {
-        if done.is_ok() {
-            done = one(name);
-        }
-    })?;
-    done
 }

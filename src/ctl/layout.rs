@@ -1,13 +1,14 @@
 //! What `docker save` writes, and OCI layouts: descriptions in JSON, layers in tar.
 //!
-//! A file that is named by its digest must have it before anything of it is used.
+//! A file that is named by its digest must have it: a description before anything of it is used, a
+//! layer by the end of its unpacking, which nobody sees before all are well.
 
 use super::stream::{Stream, Why};
 use super::unpack::{Pass, Unpack};
 use crate::format::json::{Reader, kind};
 use crate::format::options;
 use crate::format::reason::Reason;
-use crate::format::sha256::Hex;
+use crate::format::sha256::{Hex, Sha256};
 use crate::format::spec::{BadSpec, SpecBuf, Tag};
 use crate::format::text::{Text, behind, cut};
 use crate::jail;
@@ -42,21 +43,20 @@ impl From<BadSpec> for Why {
     }
 }
 
-/// A file of the layout, checked if its name is a digest, and what its digest is.
+/// A file of the layout, and the digest that it is called by, if it is.
 #[inline(never)]
-fn open(layout: &OwnedFd, path: &[u8]) -> Result<(OwnedFd, Hex), Why> {
+fn open(layout: &OwnedFd, path: &[u8]) -> Result<(OwnedFd, Option<Hex>), Why> {
     let mut room = [0; 512];
     let name = jail::c_string(&[path], &mut room)?;
-    let opened = || place(lend(layout), name, Within::Read);
-    let hex = Stream::plain(opened()?).end()?;
     let digest = cut(jail::apart(path).1, b'.').0;
-    if digest.len() == hex.len() && digest.iter().all(u8::is_ascii_hexdigit) && digest != hex {
-        return Err(Why::DIGEST);
-    }
-    Ok((opened()?, hex))
+    let named = Hex::try_from(digest).ok();
+    Ok((
+        place(lend(layout), name, Within::Read)?,
+        named.filter(|d| d.iter().all(u8::is_ascii_hexdigit)),
+    ))
 }
 
-/// A description: its text.
+/// A description: its text, and its digest.
 fn description<'r>(
     layout: &OwnedFd,
     path: &[u8],
@@ -64,7 +64,7 @@ fn description<'r>(
     room: &'r mut [u8; JSON],
 ) -> Result<(&'r [u8], Hex), Why> {
     unpack.named(path);
-    let (file, hex) = open(layout, path)?;
+    let (file, named) = open(layout, path)?;
     let mut len = 0;
     while let Some(rest) = room.get_mut(len..) {
         match file::read(&file, rest)? {
@@ -73,7 +73,14 @@ fn description<'r>(
             some => len += some,
         }
     }
-    Ok((room.get(..len).unwrap_or_default(), hex))
+    let text = room.get(..len).unwrap_or_default();
+    let mut sha = Sha256::new();
+    sha.take(text);
+    let hex = sha.hex();
+    match named {
+        Some(named) if named != hex => Err(Why::DIGEST),
+        _ => Ok((text, hex)),
+    }
 }
 
 /// Where a value leads: a string is a path, an object has a digest, which is a path too.
@@ -145,6 +152,7 @@ pub fn image(
         let (diffs, mut left) = configure(&mut told, config)?;
         if r.go(layers) {
             let close = r.list()?;
+            let mut lowest = true;
             while r.more(close)? {
                 let name = path(&mut r)?;
                 let after = told.place();
@@ -157,7 +165,14 @@ pub fn image(
                     left = false;
                     told.go(after);
                 }
-                layer(layout, &name, wanted, root, unpack)?;
+                let passes: &[Pass] = match core::mem::take(&mut lowest) {
+                    // There is nothing that it could take away.
+                    true => &[Pass::Layer],
+                    false => &[Pass::Whiteouts, Pass::Layer],
+                };
+                for pass in passes {
+                    layer(layout, &name, wanted, root, unpack, *pass)?;
+                }
             }
         }
         return Ok(digest);
@@ -187,26 +202,26 @@ fn chosen(r: &mut Reader<'_, '_>) -> Result<Path, Why> {
     Err(Why::PROCESSOR)
 }
 
-/// One layer, of that digest when it is unpacked, over those below it.
+/// One way through a layer, of that digest when it is unpacked, over those below it.
 fn layer(
     layout: &OwnedFd,
     name: &[u8],
     wanted: Option<&[u8]>,
     root: &OwnedFd,
     unpack: &mut Unpack<'_>,
+    pass: Pass,
 ) -> Result<(), Why> {
-    for pass in [Pass::Whiteouts, Pass::Layer] {
-        unpack.named(name);
-        let mut stream = Stream::open(open(layout, name)?.0)?;
-        unpack.named(b"");
-        unpack.archive(&mut stream, root, pass)?;
-        unpack.named(name);
-        let digest = stream.end()?;
-        if wanted.is_some_and(|wanted| wanted != digest) {
-            return Err(Why::DIGEST);
-        }
+    unpack.named(name);
+    let (file, named) = open(layout, name)?;
+    let mut stream = Stream::open(file, named)?;
+    unpack.named(b"");
+    unpack.archive(&mut stream, root, pass)?;
+    unpack.named(name);
+    let digest = stream.end()?;
+    match wanted {
+        Some(wanted) if wanted != digest => Err(Why::DIGEST),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// What the image runs. Gives back the bracket of the list of its layers' digests, and whether there is

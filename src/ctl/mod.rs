@@ -23,6 +23,7 @@ mod socket;
 mod start;
 mod stats;
 mod stream;
+mod tree;
 mod unpack;
 
 use crate::format::message::Request;

@@ -2,6 +2,7 @@
 
 use crate::format::inflate::inflate;
 use crate::format::sha256::{Hex, Sha256};
+use crate::format::tar;
 use crate::sys::{self, Errno, file, process};
 use rustix::fd::OwnedFd;
 use rustix::fs::{OFlags, SeekFrom, seek};
@@ -78,23 +79,30 @@ pub struct Stream {
     len: usize,
     /// Somebody unpacks, and says at its end whether all was well.
     child: bool,
+    /// What the digest must be, where nobody else sees to that.
+    named: Option<Hex>,
 }
 
+/// The status of who unpacks, where the packed file has another digest.
+const OTHER: u8 = 2;
+
 impl Stream {
-    /// Begins at the start of an open file.
+    /// Begins at the start of an open file. If that is `named` by a digest, [`Stream::end`] tells whether it has it.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn open(archive: OwnedFd) -> Result<Stream, Why> {
+    pub fn open(archive: OwnedFd, named: Option<Hex>) -> Result<Stream, Why> {
         let mut magic = [0; 2];
         let len = file::read(&archive, &mut magic)?;
         seek(&archive, SeekFrom::Start(0))?;
         if len == 2 && magic == GZIP {
-            let mut stream = Stream::plain(unpacked(&archive)?);
+            let mut stream = Stream::plain(unpacked(&archive, named)?);
             stream.child = true;
             return Ok(stream);
         }
-        Ok(Stream::plain(archive))
+        let mut stream = Stream::plain(archive);
+        stream.named = named;
+        Ok(stream)
     }
 
     /// A file as it is.
@@ -106,6 +114,7 @@ impl Stream {
             at: 0,
             len: 0,
             child: false,
+            named: None,
         }
     }
 
@@ -160,10 +169,19 @@ impl Stream {
         Ok(())
     }
 
+    /// Reads no further, and has nobody unpack further.
+    fn leave(self) {
+        let Stream { file, child, .. } = self;
+        drop(file);
+        while child && process::reap().is_none() {
+            rustix::thread::sched_yield();
+        }
+    }
+
     /// Reads to the end: the digest of all of it.
     ///
     /// # Errors
-    /// What unpacked it was not satisfied.
+    /// What unpacked it was not satisfied, or the file is not what it is called.
     pub fn end(mut self) -> Result<Hex, Why> {
         while !self.some(u64::MAX)?.is_empty() {}
         if self.child {
@@ -171,35 +189,58 @@ impl Stream {
             loop {
                 match process::reap() {
                     Some((_, 0)) => break,
+                    Some((_, OTHER)) => return Err(Why::DIGEST),
                     Some(_) => return Err(Why::DAMAGED),
                     None => rustix::thread::sched_yield(),
                 }
             }
         }
-        Ok(self.sha.hex())
+        let hex = self.sha.hex();
+        match self.named {
+            Some(named) if named != hex => Err(Why::DIGEST),
+            _ => Ok(hex),
+        }
     }
+}
+
+/// Whether an open file is a tar archive, perhaps packed by gzip: its first member tells.
+///
+/// # Errors
+/// The kernel's.
+pub fn is_tar(file: OwnedFd) -> Result<bool, Why> {
+    let mut stream = Stream::open(file, None)?;
+    let mut block = [0; tar::BLOCK];
+    let is = stream.fill(&mut block).is_ok() && tar::head(&block).is_some();
+    stream.leave();
+    Ok(is)
 }
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A pipe out of which comes what a child unpacks. Without a reader the child ends.
-fn unpacked(archive: &OwnedFd) -> Result<OwnedFd, Errno> {
+fn unpacked(archive: &OwnedFd, named: Option<Hex>) -> Result<OwnedFd, Errno> {
     let (reading, writing) = file::pipe(OFlags::empty())?;
     match process::fork(0, None)? {
         process::Fork::Parent { .. } => Ok(reading),
         process::Fork::Child => {
             drop(reading);
-            sys::exit(u8::from(gunzip(archive, &writing).is_none()))
+            sys::exit(match gunzip(archive, &writing) {
+                Some(hex) if named.is_none_or(|named| named == hex) => 0,
+                Some(_) => OTHER,
+                None => 1,
+            })
         }
     }
 }
 
-/// Unpacks every member of a gzip file (RFC 1952).
-fn gunzip(archive: &OwnedFd, to: &OwnedFd) -> Option<()> {
+/// Unpacks every member of a gzip file (RFC 1952); the digest of all of the file.
+fn gunzip(archive: &OwnedFd, to: &OwnedFd) -> Option<Hex> {
     let (mut room, mut at, mut len) = ([0; ROOM], 0, 0);
+    let mut sha = Sha256::new();
     let mut next = || {
         if at == len {
             (at, len) = (0, file::read(archive, &mut room).unwrap_or(0));
+            sha.take(room.get(..len).unwrap_or_default());
         }
         let byte = room.get(at).copied().filter(|_| at < len)?;
         at += 1;
@@ -247,7 +288,8 @@ fn gunzip(archive: &OwnedFd, to: &OwnedFd) -> Option<()> {
         // Padding behind the last is none of anybody's.
         first = next().filter(|b| *b != 0);
     }
-    Some(())
+    while next().is_some() {}
+    Some(sha.hex())
 }
 
 /// CRC-32 as gzip has it.

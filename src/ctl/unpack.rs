@@ -7,10 +7,11 @@
 use super::out::Out;
 use super::stream::{Stream, Why};
 use crate::format::tar::{self, BLOCK, Head};
-use crate::format::text::{Plain, behind, put};
+use crate::format::text::{Plain, behind, cut, put};
+use crate::format::unit;
 use crate::jail;
 use crate::sys::mount::{Within, place};
-use crate::sys::{Errno, file, lend, signal};
+use crate::sys::{Errno, file, lend, signal, stdio};
 use core::ffi::CStr;
 use heapless::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,9 +20,11 @@ use rustix::fs::{
     fsetxattr, linkat, mkdirat, mknodat, symlinkat, unlinkat, utimensat,
 };
 
-/// The longest path, and the longest record, with a NUL.
+/// The longest path, with a NUL.
 const PATH: usize = 4096;
 type Path = Vec<u8, PATH>;
+/// The longest of the members that stand before one: attributes of files can be as long as 64 KiB.
+const RECORD: usize = 128 * 1024;
 
 /// A name in a folder.
 pub type Name = [u8; 256];
@@ -47,9 +50,58 @@ pub struct Unpack<'a> {
     pub bytes: u64,
     /// The member that is at work.
     pub name: Path,
+    /// How many bytes there are when a person is told next; never where nobody looks.
+    next: u64,
+    /// Something of it stands there.
+    shown: bool,
 }
 
-impl Unpack<'_> {
+/// How many bytes lie between two words about how far it is.
+const STEP: u64 = 1 << 20;
+
+impl<'a> Unpack<'a> {
+    /// Before anything is done.
+    pub fn new(signals: &'a Option<OwnedFd>, err: &'a mut Out) -> Self {
+        Unpack {
+            signals,
+            err,
+            bytes: 0,
+            name: Vec::new(),
+            next: match rustix::termios::isatty(stdio::stderr()) {
+                true => STEP,
+                false => u64::MAX,
+            },
+            shown: false,
+        }
+    }
+
+    /// From here on the bytes are others'.
+    pub fn again(&mut self) {
+        self.bytes = 0;
+        if self.next != u64::MAX {
+            self.next = STEP;
+        }
+    }
+
+    /// So many bytes more are done. A terminal's last line says so, and is written anew each time.
+    pub fn count(&mut self, len: usize) {
+        self.bytes += len as u64;
+        if self.bytes >= self.next {
+            self.next = self.bytes + STEP;
+            put!(self.err, "\r");
+            unit::size(self.err, self.bytes);
+            self.err.flush();
+            self.shown = true;
+        }
+    }
+
+    /// Takes that line away, before others are written or at the end.
+    pub fn wipe(&mut self) {
+        if core::mem::take(&mut self.shown) {
+            put!(self.err, "\r          \r");
+        }
+    }
+
     /// Takes in an archive.
     ///
     /// # Errors
@@ -78,21 +130,21 @@ impl Unpack<'_> {
             let padding = |size: u64| size.wrapping_neg() % BLOCK as u64;
             match head.kind {
                 b'L' | b'K' | b'x' => {
-                    let mut record = Path::new();
+                    let mut record: Vec<u8, RECORD> = Vec::new();
                     let len = usize::try_from(head.size).map_err(|_| Why::LONG)?;
                     record.resize(len, 0).map_err(|_| Why::LONG)?;
                     from.fill(&mut record)?;
                     from.skip(padding(head.size))?;
                     let mut rest = &record[..];
                     match head.kind {
-                        b'L' => set(&mut self.name, crate::format::text::cut(rest, 0).0),
-                        b'K' => set(&mut link, crate::format::text::cut(rest, 0).0),
+                        b'L' => set_whole(&mut self.name, cut(rest, 0).0)?,
+                        b'K' => set_whole(&mut link, cut(rest, 0).0)?,
                         _ => {
                             while let Some((key, value)) = tar::record(&mut rest) {
                                 let number = crate::format::number::u64(value);
                                 match key {
-                                    b"path" => set(&mut self.name, value),
-                                    b"linkpath" => set(&mut link, value),
+                                    b"path" => set_whole(&mut self.name, value)?,
+                                    b"linkpath" => set_whole(&mut link, value)?,
                                     b"size" => size = number,
                                     b"uid" => uid = number,
                                     b"gid" => gid = number,
@@ -168,7 +220,7 @@ impl Unpack<'_> {
     /// # Errors
     /// The kernel's.
     pub fn write(&mut self, file: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
-        self.bytes += bytes.len() as u64;
+        self.count(bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
             rest = rest.get(file::write(file, rest)?..).unwrap_or_default();
@@ -178,6 +230,7 @@ impl Unpack<'_> {
 
     /// A device is not made, as docker does where it may not: what a container may have of them, /dev has.
     pub fn left_out(&mut self) {
+        self.wipe();
         put!(
             self.err,
             "Pouch: {}: a device or socket, left out\n",
@@ -197,14 +250,14 @@ impl Unpack<'_> {
     ) -> Result<u64, Why> {
         let (folder, name) = inside(&self.name)?;
         let white = behind(name, b".wh.").filter(|_| pass != Pass::All);
+        if matches!(white, Some(b"." | b"..")) {
+            return Err(Why::OUTSIDE);
+        }
         if white.is_some() != (pass == Pass::Whiteouts) {
             return Ok(head.size);
         }
         let mut room: Name = [0; 256];
         if let Some(white) = white {
-            if matches!(white, b"." | b"..") {
-                return Err(Why::OUTSIDE);
-            }
             let mut way = [0; PATH];
             let folder = jail::c_string(&[folder, b"."], &mut way)?;
             let Ok(folder) = place(lend(root), folder, Within::Read) else {
@@ -274,17 +327,24 @@ impl Unpack<'_> {
             }
         }
         attributes(at, name, head)?;
-        if head.kind == b'0' && !capability.is_empty() {
-            let file = file::open_at(Some(at), name, OFlags::NOFOLLOW)?;
-            fsetxattr(
-                file.as_fd(),
-                c"security.capability",
-                capability,
-                XattrFlags::empty(),
-            )?;
+        if head.kind == b'0' {
+            give(at, name, capability)?;
         }
         Ok(left)
     }
+}
+
+/// The capabilities of a file, if it has some; last, since a change of the owner takes them away.
+///
+/// # Errors
+/// The kernel's.
+pub fn give(at: BorrowedFd<'_>, name: &CStr, capability: &[u8]) -> Result<(), Errno> {
+    if capability.is_empty() {
+        return Ok(());
+    }
+    let file = file::open_at(Some(at), name, OFlags::NOFOLLOW)?;
+    let flags = XattrFlags::empty();
+    fsetxattr(file.as_fd(), c"security.capability", capability, flags)
 }
 
 /// Owner, permissions and time, in this order: a change of the owner takes set-ID bits away.
@@ -311,6 +371,15 @@ pub fn attributes(at: BorrowedFd<'_>, name: &CStr, head: &Head) -> Result<(), Er
 fn set(to: &mut Path, text: &[u8]) {
     to.clear();
     let _ = to.extend_from_slice(text);
+}
+
+/// The same of what must not be cut.
+fn set_whole(to: &mut Path, text: &[u8]) -> Result<(), Why> {
+    set(to, text);
+    match to.len() == text.len() {
+        true => Ok(()),
+        false => Err(Why::LONG),
+    }
 }
 
 /// A member's folder and its name in it, without slashes at the ends.

@@ -18,6 +18,8 @@ tar --format=gnu -cf good/gnu.tar -C tree .
 tar --format=posix -czf good/posix.tar.gz -C tree .
 tar --format=ustar --exclude="$long" -cf good/ustar.tar -C tree bin etc usr lib absolute
 tar --format=v7 --exclude="$long" -cf good/v7.tar -C tree bin etc usr lib absolute
+# A record that is longer than a path, of nobody's that is known.
+tar --format=posix --pax-option="vendor.long:=$(printf '%060000d' 7)" -cf good/record.tar -C tree etc
 mknod tree/node c 1 3
 tar -cf good/device.tar -C tree etc node
 rm tree/node

@@ -56,6 +56,7 @@ pub fn archives_of_every_kind_are_taken_in(fresh: &mut Fresh) -> Result<()> {
         ("device", "device.tar"),
         ("links", "links.tar"),
         ("absolute", "absolute.tar"),
+        ("record", "record.tar"),
     ] {
         let (words, status) = import(serial, name, file)?;
         assert!(status == 0 && words.contains(&format!("Pouch: {name} imported sha256:")), "{file}: {words}");
@@ -86,9 +87,15 @@ pub fn archives_of_every_kind_are_taken_in(fresh: &mut Fresh) -> Result<()> {
             "{name}"
         );
     }
+    // A terminal is shown how far it is, on one line that goes again; nobody else is.
+    let big = "mkdir -p /srv/big; head -c 3000000 /dev/zero >/srv/big/x";
+    let shown = serial.run(&format!("{big}; pouch import big /srv/big; pouch rmi big"))?;
+    let hidden =
+        serial.run("pouch import big /srv/big 2>/tmp/said; cat /tmp/said; pouch rmi big; rm -r /tmp/said /srv/big")?;
+    assert!(shown.contains("2.0M") && !hidden.contains("2.0M"), "{shown:?} {hidden:?}");
     let list = serial.run("pouch images")?;
     let line = list.lines().find(|line| line.contains(" gnu : ")).unwrap_or_default();
-    assert!(list.starts_with("Pouch images:\n1. ") && list.lines().count() == 11, "{list}");
+    assert!(list.starts_with("Pouch images:\n1. ") && list.lines().count() == 12, "{list}");
     let digest = serial.run("sha256sum /srv/in/gnu.tar | cut -d ' ' -f 1")?;
     assert!(line.contains(&format!("97.7K sha256:{digest}")) || line.contains(&digest), "{line}");
     assert_eq!(
