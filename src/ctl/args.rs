@@ -7,7 +7,7 @@
 use crate::format::message::{Power, Request};
 use crate::format::options::{self, Arity};
 use crate::format::reason::Reason;
-use crate::format::spec::{Spec, SpecBuf, Tag, flags};
+use crate::format::spec::{Restart, Spec, SpecBuf, Tag, flags};
 use crate::format::text::{behind, cut, pick};
 use crate::format::{name, signal};
 use core::ffi::CStr;
@@ -378,14 +378,15 @@ enum Opt {
     Signal,
 }
 
-const OPTIONS: &str = "--demonize --daemonize --watch --json -f --follow -s";
-const OPTION_OF: [Opt; 7] = [
+const OPTIONS: &str = "--demonize --daemonize --watch --json -f --follow -s --signal";
+const OPTION_OF: [Opt; 8] = [
     Opt::Demonize,
     Opt::Demonize,
     Opt::Watch,
     Opt::Json,
     Opt::Follow,
     Opt::Follow,
+    Opt::Signal,
     Opt::Signal,
 ];
 
@@ -437,15 +438,25 @@ impl<'a> Words<'a> {
                     | (Verb::Logs | Verb::Events, Some(Opt::Follow)) => self.more = 1,
                     (Verb::List | Verb::Info | Verb::Events, Some(Opt::Json)) => self.json = true,
                     (Verb::Kill, option) => {
-                        // -s SIG or -SIG.
+                        // -s SIG, --signal SIG, --signal=SIG or -SIG.
+                        let inline = behind(arg, b"--signal=");
                         let apart = match option {
                             Some(Opt::Signal) => Some(next(&mut args).unwrap_or_default()),
                             _ => None,
                         };
-                        let name = apart.or(arg.get(1..)).unwrap_or_default();
+                        let name = apart.or(inline).or(arg.get(1..)).unwrap_or_default();
                         self.more = signal::number(name).ok_or(bad(arg, apart, Reason::Signal))?;
                     }
-                    _ if starts => apply(spec, arg, &mut args)?,
+                    _ if starts => {
+                        apply(spec, arg, &mut args)?;
+                        // It goes when it ends; a file's word about it means other starts.
+                        if verb == Verb::Run
+                            && arg.starts_with(b"--restart")
+                            && spec.view().restart() != Restart::No
+                        {
+                            return Err(bad(arg, None, Reason::RunsOnce));
+                        }
+                    }
                     _ => return Err(Usage::UnknownOption(arg)),
                 },
                 _ if self.name.is_none() && takes_name(verb) => self.name = Some(arg),
@@ -544,6 +555,8 @@ mod tests {
             ("pouch restart c1", Request::Restart { name }),
             ("pouch kill c1", kill(9)),
             ("pouch kill -s TERM c1", kill(15)),
+            ("pouch kill --signal TERM c1", kill(15)),
+            ("pouch kill --signal=SIGUSR1 c1", kill(10)),
             ("pouch kill c1 -HUP", kill(1)),
             ("pouch kill -2 c1", kill(2)),
             ("pouch freeze c1", Request::Freeze { name }),
@@ -682,6 +695,10 @@ mod tests {
             ),
             ("pouch kill -s c1", bad(b"-s", Some(b"c1"), Reason::Signal)),
             ("pouch kill -s", bad(b"-s", Some(b""), Reason::Signal)),
+            (
+                "pouch run c1 --restart always",
+                bad(b"--restart", None, Reason::RunsOnce),
+            ),
             ("pouch kill -NOPE c1", bad(b"-NOPE", None, Reason::Signal)),
             ("pouch kill --fly c1", bad(b"--fly", None, Reason::Signal)),
         ] {

@@ -88,6 +88,7 @@ pub fn run(name: &[u8], spec: &mut SpecBuf, started: &dyn Fn(u32), err: &mut Out
         name,
         terminal,
         held: false,
+        full: false,
     };
     let ended = sent.and_then(|()| run.wait(started, err));
     run.hold(false);
@@ -108,6 +109,8 @@ struct Run<'a> {
     terminal: Option<Terminal>,
     /// The terminal is a line of PID 1's.
     held: bool,
+    /// Its input's pipe takes no more for now.
+    full: bool,
 }
 
 impl Run<'_> {
@@ -124,17 +127,33 @@ impl Run<'_> {
         let mut room: Room = [0; MESSAGE_MAX];
         loop {
             let [input, output, error] = &self.ends;
-            let ready = wait::ready(
+            let input = input.as_ref().map(lend);
+            let mut ready = wait::ready(
                 &[
                     Some(self.socket.fd()),
                     self.signals.as_ref().map(lend),
-                    input.as_ref().map(|_| process::standard(0)),
+                    input.map(|pipe| {
+                        if self.full {
+                            pipe
+                        } else {
+                            process::standard(0)
+                        }
+                    }),
                     output.as_ref().map(lend),
                     error.as_ref().map(lend),
                 ],
-                0,
+                u8::from(self.full) << 2,
                 None,
             );
+            if ready & 4 != 0 {
+                // What is typed waits in the terminal until the pipe takes a piece: to write would wait, and
+                // with it signals and what is printed.
+                let takes = wait::ready(&[input, None, None, None, None], 1, Some(0));
+                if self.full || takes == 0 {
+                    ready &= !4;
+                }
+                self.full = takes == 0;
+            }
             if ready & 2 != 0 {
                 self.tell();
             }

@@ -144,6 +144,16 @@ reasons! {
     NetworkType "must be veth or loopback, and one veth at most";
     /// No resource limit.
     Rlimit "must be limits by name (nofile), each a number, unlimited, or {soft, hard}";
+    /// No instruction of that name in a Pouchfile.
+    Instruction "unknown instruction";
+    /// A Pouchfile that begins with another instruction, or has two beginnings.
+    From "one FROM stands before all others";
+    /// No variable's value.
+    Variable "must be $NAME, ${NAME}, ${NAME:-WORD} or ${NAME:+WORD}";
+    /// No sources and destination.
+    Copy "must be SRC... DST, without options and ..";
+    /// A policy for what is removed when it ends.
+    RunsOnce "goes not with run, which removes it when it ends";
 }
 
 impl Reason {
@@ -183,6 +193,6 @@ mod tests {
             put!(&mut text, "{}", reason);
             assert_eq!(text.as_str(), words);
         }
-        assert_eq!(WORDS.lines().count(), Reason::Rlimit as usize + 1);
+        assert_eq!(WORDS.lines().count(), Reason::RunsOnce as usize + 1);
     }
 }

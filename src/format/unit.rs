@@ -39,7 +39,7 @@ const JSON: &str = "{\"name\":\"%n\",\"state\":\"%s\",\"tty\":%\"t,\"pid\":%p,\"
     \"image\":%\"i,\"cgroup\":\"/sys/fs/cgroup/pouch/%n\",\"age_ms\":%A,\"memory\":%M,\
     \"oom_kills\":%o,\"forks_refused\":%x,\"throttled\":%H,\
     \"address\":%\"d,\"restarts\":%r,\"exit\":%\"e,\"fault\":%\"f,\
-    \"waiting_for\":%\"w,\"ready\":%\"R,\"health\":%\"h,\"userns\":%u}";
+    \"waiting_for\":%\"w,\"ready\":%\"R,\"health\":%\"h,\"userns\":%u,\"capabilities\":\"%c\"}";
 
 /// Shows a container.
 pub fn show(sink: &mut Sink<'_>, form: Form, unit: &Unit<'_>) {
@@ -373,7 +373,7 @@ mod tests {
             "{\"name\":\"c1\",\"state\":\"started\",\"tty\":\"tty1\",\"pid\":77,\"ppid\":1,\
              \"image\":\"/srv/\\\"we\\\\b\\u000a\u{fffd}\",\"cgroup\":\"/sys/fs/cgroup/pouch/c1\",\
              \"age_ms\":12345,\"memory\":4096,\"oom_kills\":0,\"forks_refused\":0,\"throttled\":0,\"address\":\"10.0.3.2/24\",\"restarts\":3,\"exit\":null,\"fault\":null,\
-             \"waiting_for\":null,\"ready\":true,\"health\":\"healthy\",\"userns\":524288}"
+             \"waiting_for\":null,\"ready\":true,\"health\":\"healthy\",\"userns\":524288,\"capabilities\":\"default\"}"
         );
         assert_eq!(
             text(Form::Json, &ENDED),
@@ -382,7 +382,7 @@ mod tests {
              \"address\":null,\"restarts\":3,\"exit\":{\"kind\":\"signalled\",\"value\":9},\
              \"fault\":{\"verb\":\"execute\",\"object\":\"/bin/x\",\"errno\":2,\
              \"reason\":\"No such file or directory\"},\
-             \"waiting_for\":\"db,log\",\"ready\":false,\"health\":null,\"userns\":null}"
+             \"waiting_for\":\"db,log\",\"ready\":false,\"health\":null,\"userns\":null,\"capabilities\":\"default\"}"
         );
     }
 }
