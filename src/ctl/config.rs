@@ -32,7 +32,7 @@ const LONGEST_PAUSE: u64 = 60_000;
 type Notes = Text<2048>;
 
 /// Reads a whole file, to its end or the room's.
-fn whole<'a>(path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+pub fn whole<'a>(path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let fd = file::open_at(None, path, OFlags::RDONLY | OFlags::NOCTTY)?;
     let mut len = 0;
     while let Some(rest) = room.get_mut(len..) {

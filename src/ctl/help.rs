@@ -27,7 +27,7 @@ pouch events [-f] [--json]
 pouch import NAME FILE.tar[.gz]|DIR
 pouch images
 pouch rmi IMAGE
-pouch build [--file POUCHFILE] [--tag IMAGE]
+pouch build [--file POUCHFILE] [--tag IMAGE] [DIR]
 pouch reexec [BINARY]
 pouch check [FILE | -- KERNEL-WORDS]
 nsinit exec COMMAND [ARG...]     (in a folder with a container.json)
@@ -60,7 +60,7 @@ pouch events -f
 pouch import web web.tar.gz     (of docker export or save, an OCI layout, a folder)
 pouch images
 pouch rmi web
-pouch build     (not in this version)
+pouch build --tag web     (by the Pouchfile, or Dockerfile, of this folder)
 pouch reexec /mnt/pouch     (another version takes over, containers go on)
 pouch check /srv/web/container.json
 nsinit exec /bin/sh

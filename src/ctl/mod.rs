@@ -5,6 +5,7 @@
 //! there, never by the environment.
 
 pub mod args;
+mod build;
 mod cgroup;
 mod config;
 mod events;
@@ -106,13 +107,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
                 Verb::Import => import::command(words, out, err),
                 Verb::Images if words.is_empty() => Ok(images::list(out)),
                 Verb::Rmi => images::remove(words, out, err),
-                Verb::Build => {
-                    put!(
-                        err,
-                        "Pouch: build is not in this version: docker save or export elsewhere, then pouch import\n"
-                    );
-                    Ok(say::FAILED)
-                }
+                Verb::Build => build::command(words, out, err),
                 Verb::Images => Err(args::Usage::Count),
                 _ => stats::command(words, out, err),
             };

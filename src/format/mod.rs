@@ -20,6 +20,7 @@ pub mod name;
 pub mod netlink;
 pub mod number;
 pub mod options;
+pub mod pouchfile;
 pub mod reason;
 pub mod sha256;
 pub mod shown;

@@ -32,7 +32,7 @@ use crate::format::wire::{Reader, Writer};
 use crate::sys::mount::Within;
 use crate::sys::{self, Errno, file, lend, process, signal};
 
-pub use fs::{apart, c_string, folder};
+pub use fs::{apart, c_string, folder, is_folder};
 pub use image::IMAGES;
 pub use join::{Joining, TERMINAL, join};
 pub use modules::load as load_module;

@@ -4,6 +4,7 @@
 //! survive its way back. Used by the fuzzer and by the replay of the stored corpus in every test run.
 
 use pouch::format::message::{Reply, Request};
+use pouch::format::pouchfile::{self, Joined, Lines, Word};
 use pouch::format::spec::{BadSpec, Spec, SpecBuf, Tag};
 use pouch::format::text::{Text, cut};
 use pouch::format::{cmdline, container, inflate as ours, options, tar, unit};
@@ -22,6 +23,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("reply", reply),
     ("inflate", inflate),
     ("tar", archive),
+    ("pouchfile", build),
 ];
 
 /// The kernel command line, and the definitions in it.
@@ -33,6 +35,28 @@ fn words(line: &[u8]) {
         {
             assert!(Spec::parse(spec.as_bytes()).is_ok(), "an accepted definition is a spec");
         }
+    }
+}
+
+/// A Pouchfile: its instructions, their words and lists.
+fn build(text: &[u8]) {
+    let (mut lines, mut room, mut word) = (Lines::new(text), Joined::new(), Word::new());
+    let mut last = 0;
+    while let Ok(Some(step)) = lines.next(&mut room) {
+        assert!(lines.line > last && !step.word.is_empty(), "each begins on a line of its own");
+        last = lines.line;
+        for whole in [true, false] {
+            let mut rest = step.text;
+            while let Ok(true) = pouchfile::word(&mut rest, whole, &|_| b"$\"'", &mut word) {
+                assert!(pouchfile::like(&word, &word), "a name is like itself");
+            }
+        }
+        let mut strings = 0;
+        let is = pouchfile::list(step.text, &mut |_| {
+            strings += 1;
+            Ok(())
+        });
+        assert!(is == Ok(true) || strings == 0, "what is no list hands nothing on");
     }
 }
 

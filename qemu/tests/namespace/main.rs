@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p pouch-qemu --test namespace [FILTER]`, as root, after `./scripts/build`.
 
+mod build;
 mod counts;
 mod definitions;
 mod faults;
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
         remains::a_start_that_fails_at_any_step_leaves_nothing,
         remains::a_command_that_is_killed_in_the_middle_leaves_nothing,
         remains::the_end_of_a_container_ends_what_was_run_inside,
+        build::an_image_is_built_as_its_file_says,
+        build::a_build_that_fails_leaves_nothing,
         store::archives_of_every_kind_are_taken_in,
         store::images_of_docker_and_oci_run_what_they_say,
         store::broken_and_hostile_archives_leave_nothing,
