@@ -20,6 +20,13 @@ pub fn an_image_of_the_store_runs_under_an_overlay(board: &mut BoardBed) -> Resu
         "1\n/mine"
     );
     assert_eq!(serial.run("ls /var/lib/pouch/images/bb/root")?, "bin");
+    // One that is built on it, by a container of its own.
+    serial.run(
+        "mkdir /srv/on; printf 'FROM bb\\nCOPY . /srv\\nRUN ls /srv >/seen\\nCMD cat /seen\\n' >/srv/on/Pouchfile",
+    )?;
+    let words =
+        serial.run("pouch build /srv/on; pouch run on1 on </dev/null 2>&1 | cat; pouch rmi on; rm -r /srv/on")?;
+    assert!(words.contains("Pouch: on built sha256:") && words.ends_with("Pouchfile\nPouch: on removed"), "{words}");
     assert_eq!(serial.run_status("pouch rmi bb")?, ("Pouch: bb: in use by im0, pouch destroy it first".into(), 1));
     serial.run("i=0; while [ $i -lt 10 ]; do pouch destroy im$i; i=$((i+1)); done")?;
     let list = serial.run("pouch images")?;
@@ -36,7 +43,7 @@ pub fn image_files_are_roots_and_leave_no_loop_device(board: &mut BoardBed) -> R
     for (kind, packed) in [("squashfs", SQUASHFS), ("erofs", EROFS)] {
         serial.run(&format!("echo {packed} | base64 -d | gunzip >/tmp/{kind}.img"))?;
     }
-    serial.run("truncate -s 4M /tmp/ext4.img; mke2fs -F /tmp/ext4.img >/dev/null 2>&1")?;
+    serial.run("truncate -s 8M /tmp/ext4.img; mke2fs -F /tmp/ext4.img >/dev/null 2>&1")?;
     let before = serial.run("wc -l </proc/mounts; ls /proc/1/fd | wc -l")?;
     for kind in ["squashfs", "erofs", "ext4"] {
         let start =
@@ -56,6 +63,15 @@ pub fn image_files_are_roots_and_leave_no_loop_device(board: &mut BoardBed) -> R
         );
         assert_eq!(serial.run("cat /sys/block/loop*/loop/backing_file 2>/dev/null")?, "", "{kind}");
     }
+    // An image of the store for other users, where its file system maps owners.
+    serial.run("mkdir -p /var/lib/pouch/images /srv/ub/bin; cp /bin/busybox /srv/ub/bin/sh; ln /srv/ub/bin/sh /srv/ub/bin/stat")?;
+    serial.run("echo x >/srv/ub/mine; chown 7:8 /srv/ub/mine; mount -t ext4 -o loop /tmp/ext4.img /var/lib/pouch/images; pouch import ub /srv/ub")?;
+    let command = "stat -c %u:%g /bin/sh /mine; >/new; stat -c %u:%g /new";
+    assert_eq!(
+        serial.run(&format!("pouch run ub ub --userns -- /bin/sh -c '{command}' </dev/null 2>&1 | cat"))?,
+        "0:0\n7:8\n0:0"
+    );
+    serial.run("pouch rmi ub; umount /var/lib/pouch/images; rm -r /srv/ub")?;
     assert_eq!(serial.run("rm /tmp/*.img; wc -l </proc/mounts; ls /proc/1/fd | wc -l")?, before);
     Ok(())
 }

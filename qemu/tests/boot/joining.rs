@@ -11,6 +11,22 @@ pub fn exec_and_run_work_on_the_console(board: &mut BoardBed) -> Result<()> {
         serial.run("pouch exec joined sh -c 'tty; stty size; cat /proc/self/cgroup; echo $$ >/dev/null'")?,
         "/dev/pts/0\n40 100\n0::/"
     );
+    // It hears of each change of the terminal's size.
+    let wait = "(until [ -e /tmp/up ]; do :; done; stty rows 33 cols 99; rm /tmp/up) &";
+    let command = "trap \"stty size; exit\" WINCH; touch /tmp/up; while :; do sleep 0.1; done";
+    let words = serial.run(&format!("{wait} pouch exec joined sh -c '{command}'"))?;
+    assert!(words.contains("33 99"), "{words}");
+    serial.run("stty rows 40 cols 100")?;
+    // Where the init has gone further down, it begins there: the cgroup above may hold none.
+    let down = "cd /sys/fs/cgroup; mkdir in; echo 0 >in/cgroup.procs; echo +pids >cgroup.subtree_control; echo up; exec sleep 1000";
+    serial.run(&format!(
+        "pouch start down --tty none --privileged -- sh -c '{down}'; until pouch logs down | grep -q up; do :; done"
+    ))?;
+    assert_eq!(
+        serial
+            .run("pouch exec down cat /proc/self/cgroup /sys/fs/cgroup/cgroup.subtree_control; pouch destroy down")?,
+        "0::/in\npids\nPouch: down destroyed"
+    );
     // Keys are the command's: Ctrl-C ends it and nothing else.
     serial.type_line("pouch exec joined sh -c 'echo $((1 + 1)) ready; exec sleep 1000'; echo ended with $?")?;
     serial.expect("2 ready\n")?.send(b"\x03")?.expect("ended with 130\n")?.prompt()?;

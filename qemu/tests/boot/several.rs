@@ -25,6 +25,11 @@ pub fn a_terminal_that_is_no_line_is_one_while_its_command_lives(board: &mut Boa
     serial.type_line("connect c1; echo \"<$?>\"")?.expect("c1 connected\n")?.expect("c1 exited with status 3\n")?;
     serial.expect("Console connected\n")?.expect("<0>\n")?.prompt()?;
     assert_eq!(serial.run("[ $a = $(stty -g) ] && echo as it was")?, "as it was");
+    // A container in the foreground has it the same way.
+    serial.type_line("pouch run r1 -- sh -c 'read line; echo got $line; exit 5'; echo \"<$?>\"")?;
+    serial.expect("tty1 connected\n")?.type_line("roses")?.expect("got roses\n")?;
+    serial.expect("r1 exited with status 5\n")?.expect("Console connected\n")?.expect("<5>\n")?.prompt()?;
+    assert_eq!(serial.run("[ $a = $(stty -g) ] && echo as it was")?, "as it was");
     serial.type_line("exit")?.expect("Connection closed")?.prompt()?;
     serial.run("killall telnetd; pouch destroy c1")?;
     assert_eq!(serial.run_within(deadline::HEAVY, "pouch list")?, "Pouch containers:");
