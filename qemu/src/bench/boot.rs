@@ -90,7 +90,7 @@ fn way_to_the_prompt(guest: &mut Guest, init: Init, figures: &mut Figures) -> Re
     figures.add(init, "wall", guest.wall);
     let clocks = "for i in 1 2 3 4 5 6 7 8; do echo \"<7>bench: clock $(/bench/timer clock)\" >/dev/kmsg; done";
     guest.serial.run(clocks)?;
-    let first = guest.serial.run("while [ ! -s /srv/web/first ]; do usleep 10000; done; cat /srv/web/first")?;
+    let first = guest.serial.run("while [ ! -s /srv/web/first ]; do usleep 10000; done; echo $(cat /srv/web/first)")?;
     let marks = guest::marks(&mut guest.serial)?;
     let at = |wanted: fn(&str) -> bool| marks.iter().find(|mark| wanted(&mark.text)).map(|mark| mark.at);
     let Some(handover) = at(|text| text.ends_with("as init process")) else {
