@@ -2,7 +2,7 @@
 #
 # Sourced after common.sh. They go to a tree in the cache and nowhere else: nothing of them is installed.
 
-PEERS="crun runc bubblewrap lxc tini catatonit dumb-init s6 execline finit conmon containerd tmux util-linux coreutils dash"
+PEERS="crun runc bubblewrap lxc tini catatonit dumb-init s6 execline finit conmon containerd tmux util-linux coreutils dash ncurses-base libc-bin"
 
 # peers ARCH: sets PEERS_TREE to the folder that has all of them unpacked; fetches what is new.
 peers() {

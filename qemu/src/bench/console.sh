@@ -5,6 +5,7 @@ SIZE=8388608
 # Twice through a terminal takes its time.
 FLOW=2097152
 POUCH=/bin/pouch
+export LC_ALL=C.UTF-8 TERM=vt100
 TMUX="/peers/bin/tmux -u -f /dev/null"
 
 # All slots are somebody's, so that a session is on no terminal of the board's and its cost is its own.

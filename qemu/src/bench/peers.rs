@@ -49,6 +49,8 @@ const BESIDE: [&str; 7] = [
     "usr/lib/x86_64-linux-gnu/finit",
     "usr/share/terminfo",
     "lib/terminfo",
+    // tmux wants a UTF-8 locale.
+    "usr/lib/locale/C.utf8",
 ];
 
 /// Room on the disk beside what is on it.
