@@ -39,6 +39,19 @@ impl Ring {
         }
     }
 
+    /// Room for the next bytes, at most so many of them, in one piece: what is put there is told to [`Ring::put`].
+    /// The oldest bytes make room.
+    pub fn gap<'a>(&self, room: &'a mut [u8], most: usize) -> &'a mut [u8] {
+        let at = self.written.checked_rem(room.len() as u64).unwrap_or(0) as usize;
+        let end = (at + most).min(room.len());
+        room.get_mut(at..end).unwrap_or_default()
+    }
+
+    /// So many bytes were put into the gap.
+    pub fn put(&mut self, len: usize) {
+        self.written += len as u64;
+    }
+
     /// The bytes from a position on that lie in one piece, and how many before them are lost.
     ///
     /// Empty when nothing newer is there. Called again behind what it gave, it gives the rest.
@@ -72,6 +85,24 @@ mod tests {
             lost += l;
             from += l + piece.len() as u64;
             out.extend_from_slice(piece);
+        }
+    }
+
+    #[test]
+    fn what_is_put_into_the_gaps_is_what_a_push_would_have_put() {
+        for most in 1..9 {
+            let (mut room, mut ring) = ([0u8; 7], Ring::default());
+            let (mut pushed, mut like) = ([0u8; 7], Ring::default());
+            for byte in 0..40u8 {
+                let gap = ring.gap(&mut room, most);
+                assert!(!gap.is_empty() && gap.len() <= most);
+                // A read may give less than there is room for.
+                let len = gap.len().min(usize::from(byte % 3) + 1);
+                gap[..len].fill(byte);
+                ring.put(len);
+                like.push(&mut pushed, &std::vec![byte; len]);
+                assert_eq!((ring, room), (like, pushed));
+            }
         }
     }
 

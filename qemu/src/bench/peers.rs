@@ -41,7 +41,7 @@ const PROGRAMS: [(&str, &str); 24] = [
 ];
 
 /// What programs open by name, where they look for it.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 8] = [
     "usr/sbin/init.lxc",
     "usr/sbin/init.lxc.static",
     "usr/libexec/lxc",
