@@ -70,6 +70,14 @@ const OWN: &[(u8, u32)] = refused! {
     NEVER: __NR_uselib __NR_ustat __NR_sysfs;
 };
 
+/// How many calls are refused.
+const COUNT: usize = REFUSED.len() + OWN.len();
+/// So many numbers stand behind one question that leads past them. On loading the filter the kernel runs it for each
+/// number that there is (seccomp_cache_prepare), so a long way through it is time of every start.
+const BLOCK: usize = 8;
+/// Both lists, the smallest number first.
+const SORTED: [(u8, u32); COUNT] = sorted();
+
 /// The last call that docker's profile knows, on all three processors: mseal(2).
 const LAST: u32 = 462;
 
@@ -117,7 +125,7 @@ const SECOND: u32 = 24;
 
 /// Where the parts of the program begin. Jumps go forward alone, so the answers stand at the end.
 const LIFTABLE: usize = 5;
-const CALLS: usize = LIFTABLE + 1 + REFUSED.len() + OWN.len();
+const CALLS: usize = LIFTABLE + 1 + COUNT + COUNT.div_ceil(BLOCK);
 const CLONE: usize = CALLS + 4;
 const IOCTL: usize = CLONE + 2;
 const PERSONALITY: usize = IOCTL + 3;
@@ -166,10 +174,22 @@ impl Writer {
         self.ask(code, value, next, next)
     }
 
-    const fn refuse(mut self, list: &[(u8, u32)]) -> Writer {
+    const fn refuse(mut self, done: usize) -> Writer {
         let mut at = 0;
-        while at < list.len() {
-            self = self.if_so(EQUAL, list[at].1, REFUSE);
+        while at < COUNT {
+            let end = if at + BLOCK < COUNT {
+                at + BLOCK
+            } else {
+                COUNT
+            };
+            let behind = self.at + 1 + end - at;
+            self = self.if_so(GREATER, SORTED[end - 1].1, behind);
+            while at < end - 1 {
+                self = self.if_so(EQUAL, SORTED[at].1, REFUSE);
+                at += 1;
+            }
+            // None of its block: none at all.
+            self = self.ask(EQUAL, SORTED[at].1, REFUSE, done);
             at += 1;
         }
         self
@@ -197,8 +217,7 @@ const fn compile() -> Program {
         .here(LIFTABLE)
         // Its flags lie in memory, where a filter sees nothing: programs fall back on clone(2).
         .if_so(EQUAL, nr::__NR_clone3, UNKNOWN)
-        .refuse(REFUSED)
-        .refuse(OWN)
+        .refuse(CALLS)
         .here(CALLS)
         .if_so(EQUAL, nr::__NR_clone, CLONE)
         .if_so(EQUAL, nr::__NR_ioctl, IOCTL)
@@ -236,15 +255,38 @@ const fn compile() -> Program {
 const fn lifts() -> [u8; CALLS + 1 - LIFTABLE] {
     // clone3 in front and clone at the end are SYS_ADMIN's.
     let mut lifts = [SYS_ADMIN; CALLS + 1 - LIFTABLE];
-    let mut at = 0;
-    while at < REFUSED.len() + OWN.len() {
-        lifts[at + 1] = match at < REFUSED.len() {
-            true => REFUSED[at].0,
-            false => OWN[at - REFUSED.len()].0,
-        };
-        at += 1;
+    let (mut at, mut place) = (0, 1);
+    while at < COUNT {
+        if at % BLOCK == 0 {
+            // The question that leads past the block.
+            lifts[place] = NEVER;
+            place += 1;
+        }
+        lifts[place] = SORTED[at].0;
+        (at, place) = (at + 1, place + 1);
     }
     lifts
+}
+
+#[allow(clippy::indexing_slicing)] // runs at build time alone
+const fn sorted() -> [(u8, u32); COUNT] {
+    let mut list = [(NEVER, 0); COUNT];
+    let mut at = 0;
+    while at < COUNT {
+        let next = if at < REFUSED.len() {
+            REFUSED[at]
+        } else {
+            OWN[at - REFUSED.len()]
+        };
+        let mut place = at;
+        while place > 0 && list[place - 1].1 > next.1 {
+            list[place] = list[place - 1];
+            place -= 1;
+        }
+        list[place] = next;
+        at += 1;
+    }
+    list
 }
 
 /// The program for one who keeps these capabilities.
@@ -331,6 +373,26 @@ mod tests {
             call(DEFAULT, 0x3fff_ffff & (ABI.1 - 1), 0, 0),
             ERRNO | ENOSYS
         );
+    }
+
+    #[test]
+    fn what_is_refused_and_what_is_lifted_is_the_tables() {
+        for kept in [DEFAULT, crate::format::capability::ALL]
+            .into_iter()
+            .chain((0..41).map(|capability| 1 << capability))
+        {
+            for number in 0..=LAST {
+                let Some((lifts, _)) = REFUSED.iter().chain(OWN).find(|(_, n)| *n == number) else {
+                    continue;
+                };
+                let admins = (SYSLOG..=BPF).contains(lifts) && kept >> SYS_ADMIN & 1 != 0;
+                let wanted = match admins || kept >> lifts & 1 != 0 {
+                    true => ALLOWED,
+                    false => REFUSAL,
+                };
+                assert_eq!(call(kept, number, 0, 0), wanted, "{number} {kept:#x}");
+            }
+        }
     }
 
     #[test]
