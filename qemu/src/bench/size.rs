@@ -178,7 +178,7 @@ fn peers(bench: &Bench, figures: &Figures) -> (Table, Plot) {
             let length = |path: &Path| {
                 std::fs::metadata(path).map_or(0.0, |data| count(usize::try_from(data.len()).unwrap_or(0)))
             };
-            Ok((length(&program.path), program.libraries.iter().map(|path| length(path)).sum::<f64>()))
+            Ok((length(&program.path), program.libraries.iter().fold(0.0, |sum, path| sum + length(path))))
         });
         rows.push(match found {
             Ok((file, libraries)) => row(name, what, file, libraries),
