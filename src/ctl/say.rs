@@ -31,7 +31,7 @@ cannot create more containers
 
 {}: no terminal to show
 {}: not running
-standard input is no line of the board
+{}: no terminal to show it on, or one that this command is not in front of
 the board is going down
 {}: {}
 {}: ended before it came up
@@ -201,7 +201,7 @@ mod tests {
             (Refusal::NotRunning, "Pouch: c1: not running"),
             (
                 Refusal::NotALine,
-                "Pouch: standard input is no line of the board",
+                "Pouch: c1: no terminal to show it on, or one that this command is not in front of",
             ),
             (Refusal::GoingDown, "Pouch: the board is going down"),
             (

@@ -184,7 +184,7 @@ pub enum Refusal<'a> {
     NoSession,
     /// The container is not running.
     NotRunning,
-    /// The caller's standard input is no line of the board.
+    /// The caller has no terminal, or one that cannot be a line.
     NotALine,
     /// The board is going down.
     GoingDown,

@@ -141,7 +141,7 @@ impl Init {
     #[inline(never)]
     pub(super) fn client_gone(&mut self, id: ClientId) {
         let gone = self.t.client(id).map(|c| (c.waits, c.pid as u32));
-        self.lines_of_client_gone(id);
+        self.lines_of_client_gone(id, true);
         self.t.clients.vacate(id);
         if let Some((Waits::Ended(unit) | Waits::Started(unit), pid)) = gone
             && self.t.unit(unit).is_some_and(|u| u.ppid == pid)
@@ -167,7 +167,7 @@ impl Init {
                 Reply::Ended(ended) if self.t.shows(line).is_none() => {
                     return self.wait_for(id, Waits::Last(ended));
                 }
-                _ => self.lines_of_client_gone(id),
+                _ => self.lines_of_client_gone(id, false),
             }
         }
         self.client_tell(id, reply);

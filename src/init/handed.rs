@@ -107,11 +107,16 @@ impl Init {
     }
 
     /// A command went away; what it brought goes with it.
-    pub(super) fn lines_of_client_gone(&mut self, client: ClientId) {
+    ///
+    /// Of one that is `dead` PID 1 may be the last who has it open, and waits for no port.
+    pub(super) fn lines_of_client_gone(&mut self, client: ClientId, dead: bool) {
         for line in 0..LINES as Line {
             if let Some(record) = self.t.line_mut(line)
                 && record.client == Some(client)
             {
+                if let (true, Some(fd)) = (dead, &record.fd) {
+                    terminal::forget(lend(fd));
+                }
                 self.line_remove(line);
             }
         }

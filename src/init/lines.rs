@@ -72,10 +72,10 @@ impl Init {
     /// Opens the virtual terminals: the kernel makes each when it is opened for the first time.
     pub(super) fn open_vts(&mut self) {
         if !self.t.config.nested {
-            for (slot, vt) in (1..).zip(VTS) {
+            for vt in VTS {
                 let mut path = Words::new(vt);
                 if rustix::fs::access(path.path(), rustix::fs::Access::EXISTS).is_ok() {
-                    self.line_add(vt, Some(slot), Home::Offer);
+                    self.line_add(vt, None, Home::Offer);
                 }
             }
         }
@@ -106,6 +106,12 @@ impl Init {
     }
 
     fn line_add(&mut self, device: &str, mut slot: Option<u8>, mut home: Home) {
+        // A VT has its slot, whoever names it first, unless it is the system console.
+        for (number, vt) in (1..).zip(VTS) {
+            if slot.is_none() && device == vt {
+                slot = Some(number);
+            }
+        }
         let mut words = Words::new("");
         let (fd, rdev) = match open(device) {
             Ok((fd, rdev)) => (Some(fd), rdev),
@@ -120,6 +126,7 @@ impl Init {
         if fd.is_some() && self.t.find_line(&|l| l.rdev == rdev).is_some() {
             return;
         }
+        let there = fd.is_some();
         let id = match self.line_new(device, fd, rdev, slot) {
             Ok(id) => id,
             Err(e) => {
@@ -133,8 +140,11 @@ impl Init {
             words.add(" is the system console");
         }
         words.log(Level::Info);
-        // Locked lines where there is no shell; in a rescue a shell on every line.
-        let home = match (self.t.config.shell.is_empty(), self.t.config.rescue) {
+        // Locked lines where there is no shell; in a rescue a shell on every line that is there.
+        let home = match (
+            self.t.config.shell.is_empty(),
+            self.t.config.rescue && there,
+        ) {
             (true, _) => Home::Locked,
             (_, true) => Home::Shell,
             _ => home,

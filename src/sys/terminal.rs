@@ -24,8 +24,10 @@ const CS8: u32 = 0o60;
 const CREAD: u32 = 0o200;
 const PARENB: u32 = 0o400;
 const CLOCAL: u32 = 0o4000;
-/// IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON, as cfmakeraw(3) clears them.
-const INPUT: u32 = 0o1 | 0o2 | 0o10 | 0o40 | 0o100 | 0o200 | 0o400 | 0o2000;
+/// A BREAK is the kernel's alone (magic SysRq): without this it comes as a byte 0, typed by nobody.
+const IGNBRK: u32 = 0o1;
+/// BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON, as cfmakeraw(3) clears them.
+const INPUT: u32 = 0o2 | 0o10 | 0o40 | 0o100 | 0o200 | 0o400 | 0o2000;
 /// ECHO ECHONL ICANON ISIG IEXTEN.
 const LOCAL: u32 = 0o10 | 0o100 | 0o2 | 0o1 | 0o100_000;
 /// VTIME and VMIN, keys 5 and 6, are the upper half of the sixth word: 0 and 1.
@@ -34,7 +36,7 @@ const AT_ONCE: u32 = 1 << 24;
 
 /// What raw takes from each word, and what it adds.
 const CLEAR: [u32; 9] = [INPUT, OPOST, CSIZE | PARENB, LOCAL, 0, KEYS, 0, 0, 0];
-const SET: [u32; 9] = [0, 0, CS8 | CREAD | CLOCAL, 0, 0, AT_ONCE, 0, 0, 0];
+const SET: [u32; 9] = [IGNBRK, 0, CS8 | CREAD | CLOCAL, 0, 0, AT_ONCE, 0, 0, 0];
 
 /// What a terminal's modes are.
 ///
@@ -61,7 +63,17 @@ pub fn set(terminal: BorrowedFd<'_>, modes: &Modes) -> Result<(), Errno> {
     unsafe { call(nr::__NR_ioctl, [fd, TCSETS, &raw const *modes as usize]) }.map(drop)
 }
 
-/// Raw as by cfmakeraw(3), and without hanging up; the speed stays. At once: nothing is drained
+/// Throws away what it has not sent yet: TCFLSH. The last one who closes a port waits for that
+/// otherwise, up to half a minute where the other side takes nothing.
+pub fn forget(terminal: BorrowedFd<'_>) {
+    const TCFLSH: usize = 0x540b;
+    const TCOFLUSH: usize = 1;
+    let fd = terminal.as_raw_fd() as usize;
+    // SAFETY: the request takes a number and no pointer.
+    let _ = unsafe { call(nr::__NR_ioctl, [fd, TCFLSH, TCOFLUSH]) };
+}
+
+/// Raw as by cfmakeraw(3), deaf to a BREAK, and without hanging up; the speed stays. At once: nothing is drained
 /// first. What the modes were before.
 ///
 /// # Errors
