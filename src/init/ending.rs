@@ -19,38 +19,37 @@ use crate::policy::shutdown::{Action, Event};
 use crate::sys::{self, Errno, device, process, signal, time};
 
 /// Signals by number, as busybox's poweroff, reboot and halt send them.
-const HUP: u32 = 1;
-const INT: u32 = 2;
-const USR1: u32 = 10;
-const USR2: u32 = 12;
-const TERM: u32 = 15;
-const CHLD: u32 = 17;
-const PWR: u32 = 30;
+const HUP: u8 = 1;
+const INT: u8 = 2;
+const USR1: u8 = 10;
+const USR2: u8 = 12;
+const TERM: u8 = 15;
+const CHLD: u8 = 17;
+const PWR: u8 = 30;
 
+/// The most signals taken in one turn.
+const SIGNALS: usize = 8;
 /// The most mounts that are unmounted one by one; the rest is synced all the same.
 const MOUNTS: usize = 8192;
 
 impl Init {
-    /// Reads every pending signal.
+    /// Does what the signals say that came.
     pub(super) fn signals_ready(&mut self) {
-        let mut room = [0u8; 8 * signal::RECORD];
-        let Ok(len) = files::read(&self.signals, &mut room) else {
-            return;
-        };
-        let mut rest = room.get(..len).unwrap_or_default();
-        while let Some((record, behind)) = rest.split_at_checked(signal::RECORD) {
-            rest = behind;
-            // struct signalfd_siginfo begins with ssi_signo.
-            let number = record.first_chunk().map_or(0, |b| u32::from_ne_bytes(*b));
+        for _ in 0..SIGNALS {
+            // One at a time: a child's end may put another image in this one's place, and what is
+            // not read yet is there for that.
+            let Some((number, _)) = signal::next(&self.signals) else {
+                return;
+            };
             match number {
                 CHLD => self.reap(),
-                USR1 => self.end_board(Power::Halt, number as u8),
-                USR2 | PWR => self.end_board(Power::PowerOff, number as u8),
-                TERM => self.end_board(Power::Reboot, number as u8),
+                USR1 => self.end_board(Power::Halt, number),
+                USR2 | PWR => self.end_board(Power::PowerOff, number),
+                TERM => self.end_board(Power::Reboot, number),
                 INT => {
                     let action = self.t.ending.int(time::now_ms());
                     self.ending_perform(action);
-                    self.end_board(Power::Reboot, number as u8);
+                    self.end_board(Power::Reboot, number);
                 }
                 HUP => self.let_define(super::define::Source::Folder),
                 _ => {}

@@ -11,8 +11,8 @@ use super::{Errno, arch, call, nr};
 
 /// ILL TRAP ABRT BUS FPE SEGV SYS: what a processor raises, or abort.
 pub const FAULTS: [u8; 7] = [4, 5, 6, 7, 8, 11, 31];
-/// The most bytes a signalfd hands out at once here: eight records.
-pub const RECORD: usize = 128;
+/// The bytes of a signal as a signalfd hands it out: struct signalfd_siginfo.
+const RECORD: usize = 128;
 
 /// Every signal but the faults.
 const ALL_BUT_FAULTS: u64 = !(1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 30);

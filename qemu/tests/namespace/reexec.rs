@@ -2,6 +2,8 @@
 
 use crate::Fresh;
 use pouch_qemu::{Result, deadline};
+use rustix::process::Signal;
+use std::time::Instant;
 
 /// Another binary than the one that runs: the same with bytes behind its end, of which a digest knows.
 const OTHER: &str = "cp /init /tmp/other; echo another >>/tmp/other";
@@ -66,6 +68,51 @@ pub fn a_binary_that_cannot_go_on_is_answered_by_the_old_one(fresh: &mut Fresh) 
     assert_eq!(serial.run("ls /proc/1/fd | wc -l")?, before, "descriptors");
     serial.run("pouch destroy ry1")?;
     Ok(())
+}
+
+/// The child of PID 1 that judges whether it can go on with PID 1's state.
+fn judge_of(pid: i32) -> Result<Option<i32>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let judges = |child: &i32| {
+        let words = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        words.windows(8).any(|word| word == b"--judge=")
+    };
+    Ok(text.split_whitespace().filter_map(|number| number.parse().ok()).find(judges))
+}
+
+pub fn a_signal_that_comes_with_the_end_of_the_judge_is_heard(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    namespace.serial().reach_prompt()?.run(OTHER)?;
+    let pid = namespace.init_pid()?;
+    let limit = deadline::HEAVY.from_now();
+    while Instant::now() < limit {
+        // PID 1 stands still from the moment that it has the judge until that has judged.
+        namespace.serial().type_line("pouch reexec /tmp/other")?;
+        let mut found = None;
+        while found.is_none() && namespace.serial().rest().matches('#').count() == 0 && Instant::now() < limit {
+            found = judge_of(pid)?;
+        }
+        let Some(judge) = found else {
+            continue;
+        };
+        namespace.signal(Signal::STOP)?;
+        let stat = format!("/proc/{judge}/stat");
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) && Instant::now() < limit {
+            std::thread::yield_now();
+        }
+        // Where PID 1 had heard of its end before: once more.
+        let judged = std::fs::exists(&stat)?;
+        if judged {
+            namespace.signal(Signal::POWER)?;
+        }
+        namespace.signal(Signal::CONT)?;
+        if judged {
+            namespace.expect_end(deadline::END)?;
+            return Ok(());
+        }
+        namespace.serial().expect("\n")?.prompt()?;
+    }
+    Err(namespace.serial().failure("the judge was never caught"))
 }
 
 pub fn two_hundred_crashes_under_load_lose_nothing(fresh: &mut Fresh) -> Result<()> {
