@@ -31,6 +31,8 @@ pub struct BoardBed {
 pub struct Running {
     machine: Machine,
     console: Serial,
+    /// Ports that a scenario took and gave back.
+    free: Vec<(usize, Serial)>,
     cuts_power: bool,
 }
 
@@ -80,7 +82,7 @@ impl BoardBed {
         self.running = None;
         let mut machine = Machine::start(&self.board, &self.board.folder(&self.root), &self.options)?;
         let console = Serial::new(self.board.name.clone(), machine.take_serial(self.board.console_serial)?)?;
-        Ok(self.running.insert(Running { machine, console, cuts_power: self.board.poweroff }))
+        Ok(self.running.insert(Running { machine, console, free: Vec::new(), cuts_power: self.board.poweroff }))
     }
 }
 
@@ -96,12 +98,20 @@ impl Running {
         &mut self.console
     }
 
-    /// Another serial port, by its number; it can be taken once a boot.
+    /// Another serial port, by its number; it is its taker's until it is given back.
     ///
     /// # Errors
-    /// The board has no such port.
+    /// The board has no such port, or somebody has it.
     pub fn take_serial(&mut self, number: usize) -> Result<Serial> {
+        if let Some(at) = self.free.iter().position(|(free, _)| *free == number) {
+            return Ok(self.free.remove(at).1);
+        }
         Serial::new(format!("serial port {number}"), self.machine.take_serial(number)?)
+    }
+
+    /// Gives a port back for the scenarios that follow, read or not, with what it showed.
+    pub fn give_back(&mut self, number: usize, port: Serial) {
+        self.free.push((number, port));
     }
 
     /// Keyboard, screen, power button, watchdog: QEMU's control socket.

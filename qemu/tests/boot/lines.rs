@@ -27,10 +27,11 @@ fn until(serial: &mut Serial, command: &str, wanted: &str) -> Result<()> {
     }
 }
 
+/// Pitfalls 17 (ports without hardware are parked, and looked at again ever more rarely: policy::backoff) and 20
+/// (one line for each device, whatever its names).
 pub fn the_last_console_that_is_there_is_the_console(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
     assert_eq!(serial.run("dmesg | grep -c 'pouch: line /dev/ttyS0 is the system console'")?, "1");
-    // One line for each device, whatever its names; ports without hardware are looked at again later.
     assert_eq!(
         serial.run("dmesg | grep -c 'pouch: line /dev/ttyS0'; dmesg | grep -c 'pouch: line /dev/console'")?,
         "1\n0"
@@ -40,6 +41,29 @@ pub fn the_last_console_that_is_there_is_the_console(board: &mut BoardBed) -> Re
         assert_eq!(serial.run(&parked)?, "1", "{port}");
     }
     assert_eq!(serial.run("ps -o args | grep -c '^-s[h]'")?, "1", "one host shell, on the console");
+    Ok(())
+}
+
+/// Pitfalls 15, 18 and 19: each line is opened anew, so that a write to it never waits, without its carrier and as no
+/// controlling terminal; which lines there are PID 1 does not ask /sys/class/tty/console/active, which hung others.
+pub fn lines_are_opened_anew_and_no_file_that_hangs_is_asked(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    let flags = serial.run(
+        "for f in /proc/1/fd/*; do case $(readlink $f) in /dev/ttyS*|/dev/tty[0-9]) grep flags /proc/1/fdinfo/${f##*/};; esac; done",
+    )?;
+    assert_eq!(flags.lines().count(), 5, "two ports and three VTs: {flags}");
+    for line in flags.lines() {
+        let number = line.split_whitespace().nth(1).and_then(|text| u32::from_str_radix(text, 8).ok());
+        // O_NONBLOCK, O_CLOEXEC.
+        assert!(number.is_some_and(|flags| flags & 0o4000 != 0 && flags & 0o2_000_000 != 0), "{line}");
+    }
+    let modes = serial.run(
+        "stty -a -F /dev/ttyS1 2>/dev/null | tr ' ;' '\\n\\n' | grep -xE '.?(clocal|ixon|icanon|isig|ignbrk|echo)'",
+    )?;
+    let mut modes: Vec<&str> = modes.lines().collect();
+    modes.sort_unstable();
+    assert_eq!(modes, ["-echo", "-icanon", "-isig", "-ixon", "clocal", "ignbrk"]);
+    assert_eq!(serial.run("cut -d ' ' -f 7 /proc/1/stat; grep -c tty/console/active /proc/1/exe")?, "0\n0");
     Ok(())
 }
 
@@ -82,6 +106,82 @@ pub fn two_people_share_a_session_and_hear_of_each_other(board: &mut BoardBed) -
     );
     first.type_line("disconnect")?.expect("Console connected\n")?.prompt()?;
     first.run("stty rows 24 cols 80; pouch destroy c1")?;
+    second.run("stty rows 24 cols 80")?;
+    board.give_back(1, second);
+    Ok(())
+}
+
+/// What hangs on a serial line says how large it is where `resize` asks it; PID 1 asks nobody (pitfall 16).
+pub fn resize_asks_the_terminal_and_the_line_takes_it_along(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    assert_eq!(serial.run("stty size")?, "24 80");
+    serial.run("pouch start c1")?;
+    serial.type_line("connect c1")?.expect("tty1 connected\n")?.prompt()?;
+    serial.type_line("resize")?;
+    // The question is no text: it is looked for among the bytes, behind the way to the last corner (a shell asks too).
+    let limit = deadline::ANSWER.from_now();
+    while !serial.raw().windows(8).any(|piece| piece == b"999H\x1b[6n") {
+        if Instant::now() >= limit {
+            return Err(serial.failure("nobody asked for the size"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    serial.send(b"\x1b[43;101R")?.expect("COLUMNS=101;LINES=43;export COLUMNS LINES;\n")?.prompt()?;
+    assert_eq!(serial.run("stty size; stty -a | grep -c ' -echo '")?, "43 101\n0");
+    serial.type_line("disconnect")?.expect("Console connected\n")?.prompt()?;
+    assert_eq!(serial.run("stty size")?, "43 101");
+    // One that does not say it is not waited for, and nothing changes.
+    serial.type_line("resize; echo \"<$?>\"")?.expect("resize: the terminal does not say its size\n<1>\n")?.prompt()?;
+    assert_eq!(serial.run("stty rows 24 cols 80; pouch destroy c1")?, "Pouch: c1 destroyed");
+    Ok(())
+}
+
+/// A BREAK neither kills nor types, and behind it stands the kernel's magic key.
+pub fn a_break_is_left_to_the_kernel(board: &mut BoardBed) -> Result<()> {
+    let board = board.boot()?;
+    let mut second = board.take_serial(1)?;
+    board.serial().run("pouch start keys -- /bin/cat -v")?;
+    second.send(b"\r")?.prompt()?.type_line("connect keys")?.expect("tty1 connected\n")?;
+    board.machine().qmp.execute("chardev-send-break", json!({ "id": "serial1" }))?;
+    second.send(b"one\r")?.expect("one\none\n")?;
+    board.serial().type_line("connect keys")?.expect("tty1 connected\n")?;
+    second.expect("[ttyS0 joined]\n")?;
+    board.machine().qmp.execute("chardev-send-break", json!({ "id": "serial0" }))?;
+    // Not the container's either: the kernel tells what its key can do.
+    board.serial().send(b"h")?.expect("sysrq: HELP")?.send(b"two\r")?.expect("two\ntwo\n")?;
+    second.expect("two\ntwo\n")?;
+    assert_eq!(
+        board
+            .serial()
+            .send(b"\x1d\x1d\x1d")?
+            .expect("Console connected\n")?
+            .prompt()?
+            .run("pouch logs keys | tail -n 4")?,
+        "one\none\ntwo\ntwo"
+    );
+    second.send(b"\x1d\x1d\x1d")?.expect("Console connected\n")?.prompt()?;
+    board.serial().run("pouch destroy keys")?;
+    board.give_back(1, second);
+    Ok(())
+}
+
+/// Pitfall 25, from its other side: who writes without end takes its own turn and nobody else's.
+pub fn a_container_that_writes_without_end_holds_up_nobody(board: &mut BoardBed) -> Result<()> {
+    let board = board.boot()?;
+    let mut second = board.take_serial(1)?;
+    board.serial().run("pouch start endless -- /bin/probe write; pouch start calm --tty tty3")?;
+    second.send(b"\r")?.prompt()?.type_line("connect endless")?.expect("tty1 connected\n")?.expect("line ")?;
+    let first = board.serial();
+    first.type_line("connect calm")?.expect("tty3 connected\n")?.prompt()?;
+    for number in 1..6 {
+        assert_eq!(first.run(&format!("echo $(({number} * 7))"))?, (number * 7).to_string());
+    }
+    first.type_line("disconnect")?.expect("Console connected\n")?.prompt()?;
+    // Who reads it has all of it, and leaves when he wants to.
+    assert!(!second.transcript().contains("bytes lost"), "a line that is read lost something");
+    second.send(b"\x1d\x1d\x1d")?.expect("Console connected\n")?.prompt()?;
+    first.run("pouch destroy endless; pouch destroy calm")?;
+    board.give_back(1, second);
     Ok(())
 }
 
@@ -103,6 +203,7 @@ pub fn two_thousand_moves_lose_no_descriptor_and_no_byte(board: &mut BoardBed) -
     Ok(())
 }
 
+/// Pitfalls 15, 16 and 25. (Setting the port's modes when the session ends waits for no byte to leave.)
 pub fn a_line_that_nobody_reads_costs_the_others_nothing(board: &mut BoardBed) -> Result<()> {
     let board = board.start()?;
     let mut second = board.take_serial(1)?;
@@ -134,6 +235,24 @@ fn plug_in(path: &PathBuf) -> Result<Serial> {
     Serial::new("hot port", UnixStream::connect(path)?.into())
 }
 
+/// Pitfall 16: whoever closes a port that takes nothing waits half a minute. The command that brought it is dead, so
+/// that is PID 1, which throws away what is left.
+pub fn a_port_that_is_handed_over_and_never_read_holds_up_nobody(board: &mut BoardBed) -> Result<()> {
+    let board = board.boot()?;
+    let second = board.take_serial(1)?;
+    second.stop_reading(true);
+    let first = board.serial();
+    first.run("pouch start flood --tty none -- /bin/probe write 3000000; set +m")?;
+    first.run(
+        "setsid connect flood </dev/ttyS1 >/dev/ttyS1 2>&1 & until pouch list | grep -q 'flood : ended'; do :; done",
+    )?;
+    first.run("killall -9 connect")?;
+    assert_eq!(first.run("timeout 20 pouch list | grep -c flood; pouch destroy flood")?, "1\nPouch: flood destroyed");
+    board.give_back(1, second);
+    Ok(())
+}
+
+/// Pitfall 22.
 pub fn a_port_that_is_pulled_out_comes_back_with_what_was_missed(board: &mut BoardBed) -> Result<()> {
     let path = hot_port(board);
     let board = board.start()?;
@@ -220,23 +339,44 @@ pub fn the_keyboard_and_the_screen_are_lines_too(board: &mut BoardBed) -> Result
     board.machine().qmp.keys(&["esc"])?;
     board.machine().qmp.type_text("ZZ")?;
     until(board.serial(), "cat /tmp/poem", "roses")?;
-    // A program left the keyboard switched off (ioctl, KDSKBMODE, K_OFF): the return puts it back.
-    board.serial().run("probe syscall 16 0 19269 4 </dev/tty3; pouch destroy side")?;
+    // top fills the screen that there is: its first row stays at the top, and a process is on the last.
+    board.serial().run("echo 'for i in $(seq 60); do sleep 1000 & done; exec top' >/tmp/busy")?;
+    board.machine().qmp.type_text("sh /tmp/busy\n")?;
+    until(board.serial(), "fold -w 80 /dev/vcs3 | tail -n 1 | grep -o ' sleep 1000'", "sleep 1000")?;
+    assert!(screen_of(board.serial(), 3)?.starts_with("Mem: "), "{}", screen_of(board.serial(), 3)?);
+    board.machine().qmp.type_text("q")?;
+    // A program left colours, letters and no cursor (pitfall 23), and the keyboard switched off (ioctl, KDSKBMODE,
+    // K_OFF): the return puts all of it back.
+    board.serial().run(
+        "printf '\\033[31;44m\\033(0\\033[?25l' >/dev/tty3; probe syscall 16 0 19269 4 </dev/tty3; pouch destroy side",
+    )?;
     board.machine().qmp.type_text("touch /tmp/typed\n")?;
     until(board.serial(), "ls /tmp/typed", "/tmp/typed")?;
-    board.serial().run("rm /tmp/typed /tmp/poem; pouch destroy c1")?;
+    // The last letters in plain: each is a byte and its colours, 07.
+    let plain = "dd if=/dev/vcsa3 bs=4 skip=1 2>/dev/null | tr -s '\\000' | grep -a -o -E 't.o.u.c.h.' | tail -n 1 | hexdump -C | head -n 1";
+    assert!(board.serial().run(plain)?.contains("74 07 6f 07 75 07 63 07  68 07"), "{}", board.serial().run(plain)?);
+    board.serial().run("rm /tmp/typed /tmp/poem /tmp/busy; pouch destroy c1")?;
     Ok(())
 }
+
+/// A container has the system console of a board without shell: what leaves it leads nowhere else.
+pub const LOCKED: &str = "pouch.shell=none pouch.console=ttyS1 pouch.container=only,tty=tty0";
 
 pub fn a_locked_board_has_no_shell_on_any_line(board: &mut BoardBed) -> Result<()> {
     let board = board.start()?;
     let mut second = board.take_serial(1)?;
-    board.serial().expect_within(deadline::BOOT, "This console is locked.\n")?;
-    second.expect("This console is locked.\n")?;
+    second.expect_within(deadline::BOOT, "This console is locked.\n")?;
     for _ in 0..3 {
-        board.serial().send(b"\r")?.expect("This console is locked.\n")?;
+        second.send(b"\r")?.expect("This console is locked.\n")?;
     }
-    board.serial().expect_none("# ")?;
-    // What holds the slot is shown, and leaving it leads nowhere else.
+    let first = board.serial().reach_prompt()?;
+    assert_eq!(first.run("hostname; disconnect; echo still here")?, "only\nstill here");
+    first.send(b"\x1d\x1d\x1d\r")?.prompt()?.expect_none("Console")?;
+    first.type_line("exit")?.expect("only exited with status 0\n")?.expect("This console is locked.\n")?;
+    for _ in 0..3 {
+        first.send(b"\r")?.expect("This console is locked.\n")?;
+    }
+    first.expect_none("# ")?;
+    second.expect_none("# ")?;
     Ok(())
 }

@@ -175,7 +175,11 @@ fn boots() -> Vec<Boot> {
             wants: SEEN,
             scenarios: scenarios![
                 lines::the_last_console_that_is_there_is_the_console,
+                lines::lines_are_opened_anew_and_no_file_that_hangs_is_asked,
                 lines::two_people_share_a_session_and_hear_of_each_other,
+                lines::resize_asks_the_terminal_and_the_line_takes_it_along,
+                lines::a_break_is_left_to_the_kernel,
+                lines::a_container_that_writes_without_end_holds_up_nobody,
                 lines::two_thousand_moves_lose_no_descriptor_and_no_byte,
                 lines::the_keyboard_and_the_screen_are_lines_too,
                 lines::a_line_that_nobody_reads_costs_the_others_nothing,
@@ -185,21 +189,26 @@ fn boots() -> Vec<Boot> {
             name: "pulled",
             words: "pouch.console=ttyS2,ttyS4".to_owned(),
             wants: SEEN,
-            scenarios: scenarios![lines::a_port_that_is_pulled_out_comes_back_with_what_was_missed],
+            scenarios: scenarios![
+                lines::a_port_that_is_pulled_out_comes_back_with_what_was_missed,
+                lines::a_port_that_is_handed_over_and_never_read_holds_up_nobody,
+            ],
         },
         Boot {
             name: "locked",
-            words: "pouch.shell=none pouch.console=ttyS1".to_owned(),
+            words: lines::LOCKED.to_owned(),
             wants: SEEN,
             scenarios: scenarios![lines::a_locked_board_has_no_shell_on_any_line],
         },
         Boot {
             name: "screen",
-            words: String::new(),
+            words: screen::WORDS.to_owned(),
             wants: SEEN,
             scenarios: scenarios![
                 screen::alt_and_a_function_key_change_the_virtual_terminal,
                 screen::the_screen_can_be_seen,
+                screen::a_vt_that_is_a_console_too_shows_the_container_of_its_slot,
+                screen::the_kernels_words_stay_readable_on_port_and_screen,
             ],
         },
     ]

@@ -9,6 +9,7 @@ mod faults;
 mod fleet;
 mod joining;
 mod life;
+mod lines;
 mod network;
 mod reexec;
 mod remains;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
     let scenarios: Vec<Scenario<Fresh>> = scenarios![
         life::it_comes_up_in_a_pid_namespace,
         joining::exec_ends_as_its_command_does,
+        lines::a_container_without_a_terminal_writes_into_pipes,
+        lines::connect_without_a_terminal_says_so,
+        lines::what_one_that_ended_had_to_say_is_shown_once,
         running::run_through_pipes_ends_as_its_command_does,
         running::run_on_a_terminal_shows_it_until_it_ends,
         remains::a_start_that_fails_at_any_step_leaves_nothing,
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         definitions::nsinit_starts_and_joins_what_its_folder_defines,
         reexec::another_image_takes_over_and_nobody_notices,
         reexec::a_binary_that_cannot_go_on_is_answered_by_the_old_one,
+        reexec::a_signal_that_comes_with_the_end_of_the_judge_is_heard,
         reexec::two_hundred_crashes_under_load_lose_nothing,
         counts::a_launch_and_a_turn_cost_the_instructions_that_are_kept,
         faults::every_call_that_fails_once_costs_nothing,
