@@ -95,20 +95,18 @@ impl Init {
         }
     }
 
-    /// The child that loaded modules, or that unmounts and syncs, is done.
+    /// The child that switches the root, loads modules, or unmounts and syncs, is done.
     fn helper_ended(&mut self, ended: Ended) {
-        if self.t.rooting.is_some() {
-            return self.root_done(ended.status());
-        }
-        if self.t.definitions_wait {
-            self.modules_there();
-        }
         if self.t.ending.begun() {
             if !ended.is_success() {
                 let mut words = Words::new("unmounting ");
                 words.num(ended.status().into()).log(Level::Warn);
             }
             self.ending_event(Event::Synced);
+        } else if self.t.rooting.is_some() {
+            self.root_done(ended.status());
+        } else {
+            self.modules_there();
         }
     }
 
@@ -167,6 +165,12 @@ impl Init {
     }
 
     fn stop_containers(&mut self) {
+        // What was on its way to come up is not waited for any more: its end is not to be taken for the sync's.
+        self.t.rooting = None;
+        self.t.definitions_wait = false;
+        if let Some(late) = self.t.helper.take() {
+            super::crash::end_dead_man(late);
+        }
         let mut words = Words::new("Pouch: the board ");
         words.add(match self.t.ending.how() {
             Power::Halt => "halts now",
