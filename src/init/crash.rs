@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use log::Level;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::system::{RebootCommand, reboot};
@@ -198,16 +199,30 @@ pub(super) fn dead_man() -> i32 {
 /// So many milliseconds pass.
 #[inline(never)]
 pub(super) fn sleep(ms: i64) {
-    let timeout = rustix::event::Timespec {
-        tv_sec: ms / 1000,
-        tv_nsec: (ms % 1000 * 1_000_000) as _,
-    };
-    let _ = rustix::event::poll(&mut [], Some(&timeout));
+    let _ = rustix::event::poll(&mut [], Some(&timeout(ms)));
 }
 
-/// sync(2), which may hang, and then reboot(2), in a child: for the dead man, who has nobody behind him.
+fn timeout(ms: i64) -> Timespec {
+    Timespec {
+        tv_sec: ms / 1000,
+        tv_nsec: (ms % 1000 * 1_000_000) as _,
+    }
+}
+
+/// sync(2), which may hang and so is a child's, and then reboot(2): for a process that has nobody behind it.
 fn restart(command: RebootCommand) {
-    rustix::fs::sync();
+    match process::fork(0, None) {
+        Ok(process::Fork::Parent { pidfd, .. }) => {
+            // Readable once the child has ended (pidfd_open(2)).
+            let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
+            let _ = rustix::event::poll(&mut ended, Some(&timeout(SYNC_MS)));
+        }
+        Ok(process::Fork::Child) => {
+            rustix::fs::sync();
+            sys::exit(0)
+        }
+        Err(_) => {}
+    }
     let _ = reboot(command);
 }
 
@@ -229,8 +244,8 @@ fn give_up(command: RebootCommand) -> ! {
             let _ = reboot(command);
         }
     }
-    // A disk that hangs does not hold it.
-    sleep(SYNC_MS);
+    // A disk that hangs holds neither the child nor this.
+    sleep(2 * SYNC_MS);
     let _ = reboot(command);
     loop {
         sleep(FOR_EVER_MS);
