@@ -108,12 +108,13 @@ impl Init {
             self.set_shell(SHELL.as_bytes());
         }
         // To the log first: a board whose console is wrong still says why.
-        self.each_definition(line, Pass::Log);
+        let mut taken = 0;
+        self.each_definition(line, Pass::Log, &mut taken);
         // They take their slots before the lines are opened, which then show them, and are
         // launched after that: what a slot's line is says what TERM is.
         self.t.definitions_wait = true;
         if !self.t.config.rescue {
-            self.each_definition(line, Pass::Start);
+            self.each_definition(line, Pass::Start, &mut taken);
         }
         mark(Mark::Words);
         self.open_lines(&consoles, &extra);
@@ -123,7 +124,7 @@ impl Init {
         mark(Mark::Shell);
         self.open_vts();
         mark(Mark::Lines);
-        self.each_definition(line, Pass::Console);
+        self.each_definition(line, Pass::Console, &mut taken);
         if let Some(words) = lost {
             self.tell_console(words.as_str());
         }
@@ -146,10 +147,12 @@ impl Init {
     }
 
     /// One more walk through the words, for what cannot be done before all of them are known.
+    /// A definition that is `taken` has its bit, by its place among those of the line.
     #[inline(never)]
-    fn each_definition(&mut self, line: &[u8], pass: Pass) {
+    fn each_definition(&mut self, line: &[u8], pass: Pass, taken: &mut u128) {
         let mut spec = SpecBuf::new();
         let mut files = false;
+        let mut bit = 1u128;
         for raw in cmdline::words(line) {
             let mut words = Words::new("Pouch: ");
             words.plain(raw).add(": ");
@@ -160,9 +163,18 @@ impl Init {
                         match (pass, file, Spec::parse(spec.as_bytes())) {
                             // JSON is not for PID 1 to read: a child asks for these.
                             (Pass::Start, Some(_), _) => files = true,
-                            (Pass::Start, None, Ok(spec)) => self.define(spec),
+                            (Pass::Start, None, Ok(spec)) if self.take_in(spec).is_ok() => {
+                                *taken |= bit;
+                            }
+                            // Refused, and now there are lines to say so on.
+                            (Pass::Console, None, Ok(spec))
+                                if *taken & bit == 0 && !self.t.config.rescue =>
+                            {
+                                self.define(spec);
+                            }
                             _ => {}
                         }
+                        bit <<= 1;
                         continue;
                     }
                     Err(bad) => words.plain(bad.word).add(": ").reason(bad.reason),
