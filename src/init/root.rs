@@ -114,9 +114,11 @@ fn try_mount(device: &CStr, kind: &[u8]) -> Result<(), Errno> {
     let mut loaded = false;
     loop {
         match mount(device, HOLD, kind_name, flags, c"") {
-            Err(Errno::NODEV) if !loaded => {
+            // ENOENT too: what ext4 sums up with is asked for by an alias.
+            Err(Errno::NODEV | Errno::NOENT) if !loaded => {
                 loaded = true;
                 let _ = jail::load_module(kind);
+                let _ = jail::load_module(b"crc32c_generic");
             }
             Err(Errno::ROFS | Errno::ACCESS) if flags.is_empty() => flags = MountFlags::RDONLY,
             other => return other,
