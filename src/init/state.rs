@@ -362,4 +362,101 @@ mod tests {
         assert!(super::place(&mut t, 8, LINES as u8, true).is_none());
         assert!(super::place(&mut t, 99, 0, true).is_none());
     }
+
+    /// What a state says, record by record: table, place, field, position and bytes.
+    fn records(state: &OwnedFd) -> std::vec::Vec<([u8; 3], u64, std::vec::Vec<u8>)> {
+        let mut at = MAGIC.len() as u64;
+        let mut all = std::vec::Vec::new();
+        let mut head = [0; 16];
+        while rustix::io::pread(lend(state), &mut head, at) == Ok(16) {
+            let len = u32::from_le_bytes(head[4..8].try_into().unwrap());
+            let mut bytes = std::vec![0; len as usize];
+            if len > 0 {
+                let got = rustix::io::pread(lend(state), &mut bytes[..], at + 16);
+                assert_eq!(got, Ok(bytes.len()));
+            }
+            at += 16 + u64::from(len);
+            let position = u64::from_le_bytes(head[8..].try_into().unwrap());
+            all.push(([head[0], head[1], head[2]], position, bytes));
+        }
+        all
+    }
+
+    /// PID 1 as it would be on this machine; its descriptors are the test's to the end.
+    fn image() -> core::mem::ManuallyDrop<Init> {
+        core::mem::ManuallyDrop::new(Init::open(None).unwrap())
+    }
+
+    #[test]
+    fn a_state_of_an_older_version_is_gone_on_with_and_a_cut_one_is_not() {
+        let mut old = image();
+        old.t.up = true;
+        old.t.config.crash_limit = 9;
+        old.t.ended_by = 15;
+        let mut unit = no_unit();
+        (unit.pid, unit.owner) = (77, 100_000);
+        unit.name.push_str("web").unwrap();
+        unit.spec_len = 3;
+        old.t.units.put(5, unit);
+        old.specs[5 * SPEC_MAX..][..3].copy_from_slice(b"abc");
+        let mut session = no_session();
+        session.whose = Whose::Unit(5);
+        let room = &mut old.rings[2 * RING..3 * RING];
+        for number in 0..5000u32 {
+            session.ring.push(room, &number.to_le_bytes());
+        }
+        old.t.sessions.put(2, session);
+        let (lost, kept) = old.ring_read(2, 0);
+        let kept = (lost, kept.to_vec());
+        let said = records(&old.save().unwrap());
+
+        // The last two fields of each record are not known to the older version, which says what nobody knows now.
+        let lists = [
+            ALL,
+            CONFIG,
+            shutdown::FIELDS,
+            switchboard::FIELDS,
+            UNIT,
+            unit::FIELDS,
+        ];
+        let more = [SESSION, LINE, SHELL, CLIENT];
+        let to = memory().unwrap();
+        files::write(&to, MAGIC).unwrap();
+        for ([table, id, field], position, bytes) in &said {
+            let list = lists.iter().chain(&more).nth(usize::from(*table) - 1);
+            if list.is_none_or(|list| usize::from(*field) + 2 < list.len()) {
+                write(&to, [*table, *id, *field], *position, bytes).unwrap();
+            }
+        }
+        write(&to, [40, 1, 0], 0, b"a table that is no more").unwrap();
+        write(&to, [1, 0, 99], 0, b"a field of the next version").unwrap();
+        let mut new = image();
+        assert!(new.load(&to));
+        assert_eq!((new.t.config.crash_limit, new.t.ended_by), (9, 15));
+        let unit = new.t.unit(5).unwrap();
+        // The owner's number and what hurt it are the last two.
+        assert_eq!(
+            (unit.pid, unit.ppid, unit.name.as_str(), unit.owner),
+            (77, 1, "web", 0)
+        );
+        assert_eq!(&new.specs[5 * SPEC_MAX..][..3], b"abc");
+        assert!(new.t.session(2).is_some_and(|s| s.whose == Whose::Unit(5)));
+        let (lost, again) = new.ring_read(2, 0);
+        assert_eq!((lost, again.to_vec()), kept);
+
+        // Cut in the middle of a record, of another kind, of a board that never came up: no state.
+        let whole = rustix::fs::fstat(lend(&to)).unwrap().st_size as u64;
+        let cut = memory().unwrap();
+        let mut bytes = std::vec![0; whole as usize];
+        rustix::io::pread(lend(&to), &mut bytes[..], 0).unwrap();
+        files::write(&cut, &bytes[..bytes.len() - 5]).unwrap();
+        assert!(!image().load(&cut));
+        let other = memory().unwrap();
+        files::write(&other, b"pouchst9").unwrap();
+        files::write(&other, &bytes[8..]).unwrap();
+        assert!(!image().load(&other));
+        let empty = memory().unwrap();
+        files::write(&empty, MAGIC).unwrap();
+        assert!(!image().load(&empty));
+    }
 }
