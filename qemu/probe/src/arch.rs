@@ -55,6 +55,15 @@ pub unsafe fn syscall(number: u32, a: [usize; 5]) -> isize {
     answer
 }
 
+/// Where the program counter stands among a process's registers, as ptrace(2) has them.
+pub const PROGRAM_COUNTER: usize = if cfg!(target_arch = "x86_64") {
+    16
+} else if cfg!(target_arch = "aarch64") {
+    32
+} else {
+    15
+};
+
 /// An instruction that no processor knows: a death by SIGILL that no mask and no handler of ours stops.
 pub fn undefined() -> ! {
     // SAFETY: it does not return and touches nothing.

@@ -15,6 +15,7 @@
 //! probe raw               leave the terminal on standard input raw, and exit
 //! probe close             close every descriptor, then wait for ever
 //! probe halt PID          stop that process as a debugger does, and hold
+//! probe fault PID         have that process go on at address 0, and leave it
 //! probe args [ARG...]     print each argument in brackets
 //! probe syscall NR [A..]  make that system call, print its answer
 //! probe attack [NAME...]  try what a container must not do, all of it or that; print each answer
@@ -189,6 +190,32 @@ fn write(limit: Option<usize>) -> ! {
     exit(0)
 }
 
+const SEIZE: usize = 0x4206;
+const INTERRUPT: usize = 0x4207;
+
+/// Has a process go on where nothing is mapped: a fault of its own, which no kill(2) can make.
+fn fault(pid: usize) -> ! {
+    const DETACH: usize = 17;
+    const GETREGSET: usize = 0x4204;
+    const SETREGSET: usize = 0x4205;
+    const NT_PRSTATUS: usize = 1;
+    call(nr::__NR_ptrace, [SEIZE, pid, 0, 0, 0]);
+    call(nr::__NR_ptrace, [INTERRUPT, pid, 0, 0, 0]);
+    wait_for(pid as isize);
+    // struct user_regs_struct is shorter than this everywhere.
+    let mut registers = [0usize; 64];
+    let mut vector = [registers.as_mut_ptr() as usize, size_of_val(&registers)];
+    let at = vector.as_mut_ptr() as usize;
+    call(nr::__NR_ptrace, [GETREGSET, pid, NT_PRSTATUS, at, 0]);
+    if let Some(counter) = registers.get_mut(arch::PROGRAM_COUNTER) {
+        *counter = 0;
+    }
+    let answer = call(nr::__NR_ptrace, [SETREGSET, pid, NT_PRSTATUS, at, 0]);
+    call(nr::__NR_ptrace, [DETACH, pid, 0, 0, 0]);
+    say_number(b"faulted ", answer.unsigned_abs(), b"\n");
+    exit(0)
+}
+
 fn make_raw() -> ! {
     // struct termios as the kernel has it: four words of flags, line discipline, 19 control characters.
     let mut settings = [0u32; 16];
@@ -277,14 +304,13 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
         // What takes PID 1's place would judge its state; this never does.
         verb if verb.starts_with(b"--judge=") => hold(),
         b"halt" => {
-            const SEIZE: usize = 0x4206;
-            const INTERRUPT: usize = 0x4207;
             let pid = arguments.number(2).unwrap_or(0);
             call(nr::__NR_ptrace, [SEIZE, pid, 0, 0, 0]);
             let answer = call(nr::__NR_ptrace, [INTERRUPT, pid, 0, 0, 0]);
             say_number(b"halted ", answer.unsigned_abs(), b"\n");
             hold()
         }
+        b"fault" => fault(arguments.number(2).unwrap_or(0)),
         b"close" => {
             (0..1024).for_each(close);
             wait_for_ever()
@@ -321,7 +347,7 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
         b"forge" => flood::forge(arguments.get(2).unwrap_or_default()),
         b"flood" => flood::take(arguments.get(2).unwrap_or_default(), arguments.get(3).unwrap_or(b"/dev/shm")),
         _ => {
-            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw close args syscall attack forge flood\n");
+            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw halt fault close args syscall attack forge flood\n");
             exit(2)
         }
     }

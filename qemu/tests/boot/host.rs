@@ -48,6 +48,19 @@ pub fn an_idle_pid_1_is_not_woken(board: &mut BoardBed) -> Result<()> {
     Ok(())
 }
 
+/// What PID 1 waits for is the monotonic clock's: years back and forth hold nothing up and hurry nothing.
+pub fn a_clock_that_is_set_changes_nothing(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    serial.run("pouch start timed --tty none --restart on-failure:4 -- /bin/sh -c 'exit 3'")?;
+    serial.run("a=$(date +%s); date -s 2030-01-01 >/dev/null; date -s 2001-01-01 >/dev/null")?;
+    serial.run("until grep -q 'STATE: ended' /run/pouch/cont_timed; do date -s 2040-01-01 >/dev/null; date -s 1999-01-01 >/dev/null; done")?;
+    let waits = "echo $(pouch events | sed -n 's/.* restart timed in //p')";
+    assert_eq!(serial.run(waits)?, "100 ms 200 ms 400 ms 800 ms");
+    assert!(serial.run("date -s @$a >/dev/null; pouch list")?.contains("timed : ended - pid - age 0s"));
+    serial.run("pouch destroy timed")?;
+    Ok(())
+}
+
 pub fn a_fault_in_pid_1_costs_nothing(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
     serial.run("mine=still; pouch start c1")?;

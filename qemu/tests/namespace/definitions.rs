@@ -147,6 +147,26 @@ pub fn a_boot_tells_of_each_failure_once(fresh: &mut Fresh) -> Result<()> {
     Ok(())
 }
 
+pub fn what_the_kernel_line_defines_in_vain_is_told_on_the_console(fresh: &mut Fresh) -> Result<()> {
+    // The namespace has no /dev/kmsg: what is read here is the line itself.
+    let mut namespace = fresh.start(
+        "pouch.container=a,after=b,tty=none pouch.container=b,after=a,tty=none pouch.container=c,after=c,tty=none \
+         pouch.container=d,tty=tty2 pouch.container=d,tty=none pouch.container=e,tty=tty2",
+    )?;
+    let serial = namespace.serial().reach_prompt()?;
+    for refused in [
+        "Pouch: b: after a goes in a circle",
+        "Pouch: c: after c goes in a circle",
+        "Pouch: d: already exists",
+        "Pouch: e: its slot is held by another",
+    ] {
+        assert_eq!(serial.transcript().matches(refused).count(), 1, "{refused} in {}", serial.transcript());
+    }
+    let list = serial.run("pouch list")?;
+    assert!(list.contains("1. a : waiting") && list.contains("2. d : ") && list.lines().count() == 3, "{list}");
+    Ok(())
+}
+
 pub fn folders_of_containers_are_read_when_one_asks(fresh: &mut Fresh) -> Result<()> {
     let mut namespace = fresh.start("")?;
     let serial = namespace.serial().reach_prompt()?;

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const EACH: usize = 3;
 /// What one command inside may take before PID 1 counts as hung.
 const COMMAND: Duration = Duration::from_secs(60);
+/// PID 1 takes no memory while it works; pages of its tables, its code and its stack come as they are touched. In KiB.
+const GROWN: u64 = 128;
 /// What clean-up may take once all is done.
 const SETTLED: Duration = Duration::from_secs(20);
 
@@ -99,6 +101,7 @@ pub fn every_call_that_fails_once_costs_nothing(fresh: &mut Fresh) -> Result<()>
         inside(pid, &format!("{START}; pouch destroy fi"))?;
     }
     let mut plain = left(pid)?;
+    let memory = resident(pid)?;
     let mut wrong = Vec::new();
     let calls = calls_of_a_cycle(pid)?;
     if calls.len() < 20 {
@@ -129,6 +132,10 @@ pub fn every_call_that_fails_once_costs_nothing(fresh: &mut Fresh) -> Result<()>
     if !wrong.is_empty() {
         return Err(Error::new(wrong.join("\n")));
     }
+    let grown = resident(pid)?.saturating_sub(memory);
+    if grown > GROWN {
+        return Err(Error::new(format!("PID 1 has {grown} KiB more than the {memory} before {cases} faults")));
+    }
     if refused < 20 {
         return Err(Error::new(format!("only {refused} of {cases} faults were felt: the injection does not bite")));
     }
@@ -144,9 +151,9 @@ pub fn without_a_descriptor_left_pid_1_says_busy_and_goes_on(fresh: &mut Fresh) 
     let plain = left(pid)?;
     let open = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
     for more in 0..14 {
-        limit(pid, &format!("{}:4096", open + more))?;
+        limit(pid, &format!("--nofile={}:4096", open + more))?;
         let answer = inside(pid, &format!("{START}; pouch list; pouch destroy fi"))?;
-        limit(pid, "1024:4096")?;
+        limit(pid, "--nofile=1024:4096")?;
         for line in answer.lines() {
             let known = ["Pouch: ", "Pouch containers:", "rc ", "1. fi : "].iter().any(|start| line.starts_with(start));
             if !known {
@@ -154,6 +161,53 @@ pub fn without_a_descriptor_left_pid_1_says_busy_and_goes_on(fresh: &mut Fresh) 
             }
         }
         judge(pid, &format!("{more} descriptors left"), "Pouch: \n", &plain)?;
+    }
+    assert_eq!(namespace.serial().run("echo $((6 * 7))")?, "42", "the prompt lives");
+    Ok(())
+}
+
+/// What PID 1 cannot have for as long as the tracer is there, and its limits of address space then.
+const SHORTAGES: &[(&str, &str, Option<&str>)] = &[
+    ("no process", "clone,clone3,fork,vfork:error=EAGAIN", None),
+    ("no place in the PID namespace", "clone,clone3,fork,vfork:error=ENOSPC", None),
+    (
+        "no memory of the kernel's",
+        "clone,clone3,fork,vfork,mmap,brk,socket,pipe2,mkdirat,memfd_create:error=ENOMEM",
+        None,
+    ),
+    ("no address space", "sched_yield:error=EPERM", Some("8192:unlimited")),
+];
+
+pub fn without_processes_or_memory_a_start_is_refused_and_nothing_else(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    namespace.serial().reach_prompt()?;
+    let pid = namespace.init_pid()?;
+    inside(pid, &format!("{START}; pouch destroy fi"))?;
+    let plain = left(pid)?;
+    for (shortage, inject, space) in SHORTAGES {
+        inside(pid, "pouch start old --tty none -- /bin/probe hold")?;
+        let inject = format!("inject={inject}");
+        if let Some(space) = space {
+            limit(pid, &format!("--as={space}"))?;
+        }
+        let tracer = Tracer::attach(pid, &["-o", "/dev/null", "-e", &inject])?;
+        // One that is restarted for ever tries again later, and others answer meanwhile.
+        let answer = inside(pid, &format!("{START}; pouch restart old; pouch list"))?;
+        tracer.let_go()?;
+        limit(pid, "--as=unlimited:unlimited")?;
+        let mut lines = answer.lines();
+        let (said, status) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        // Without address space the command is executed, and the kernel ends it there.
+        let refused = said.starts_with("Pouch: fi: ") && status != "rc 0";
+        if !(refused || space.is_some()) || !answer.contains("Pouch containers:\n") {
+            return Err(Error::new(format!("{shortage}: {answer}")));
+        }
+        // The one that was there before is started by the next one who asks.
+        let again = inside(pid, "pouch restart old; grep -c 'STATE: started' /run/pouch/cont_old; pouch destroy old")?;
+        if !again.contains("1\nPouch: old destroyed") {
+            return Err(Error::new(format!("{shortage}: {again}")));
+        }
+        judge(pid, shortage, "Pouch: \n", &plain)?;
     }
     assert_eq!(namespace.serial().run("echo $((6 * 7))")?, "42", "the prompt lives");
     Ok(())
@@ -175,9 +229,9 @@ pub fn a_full_run_folder_costs_a_file_and_no_more(fresh: &mut Fresh) -> Result<(
     judge(pid, "full /run", "Pouch: \n", &plain)
 }
 
-/// PID 1's limit of descriptors, soft and hard.
-fn limit(pid: i32, both: &str) -> Result<()> {
-    let status = Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--nofile={both}")]).status();
+/// One of PID 1's limits, soft and hard, in prlimit's words.
+fn limit(pid: i32, words: &str) -> Result<()> {
+    let status = Command::new("prlimit").args(["--pid", &pid.to_string(), words]).status();
     let status = status.context(|| "prlimit (Debian package util-linux)")?;
     if status.success() { Ok(()) } else { Err(Error::new(format!("prlimit: {status}"))) }
 }
@@ -250,6 +304,13 @@ fn left(pid: i32) -> Result<String> {
     let seen =
         inside(pid, "ls /run/pouch; ls /sys/fs/cgroup/pouch 2>/dev/null; ls -d /proc/[0-9]* | wc -l; pouch list")?;
     Ok(format!("{descriptors} descriptors, {mounts} mounts\n{seen}"))
+}
+
+/// PID 1's resident memory, in KiB.
+fn resident(pid: i32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().map_err(|_| Error::new(format!("no VmRSS in {status}")))
 }
 
 /// Runs a line of shell beside PID 1, in all its namespaces; what it printed, errors included.

@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         definitions::check_judges_without_starting,
         definitions::a_file_of_the_kernel_line_is_read_when_it_is_there,
         definitions::a_boot_tells_of_each_failure_once,
+        definitions::what_the_kernel_line_defines_in_vain_is_told_on_the_console,
         definitions::folders_of_containers_are_read_when_one_asks,
         definitions::nsinit_starts_and_joins_what_its_folder_defines,
         reexec::another_image_takes_over_and_nobody_notices,
@@ -78,8 +79,11 @@ fn main() -> ExitCode {
         reexec::a_signal_that_comes_with_the_end_of_the_judge_is_heard,
         reexec::two_hundred_crashes_under_load_lose_nothing,
         counts::a_launch_and_a_turn_cost_the_instructions_that_are_kept,
+        reexec::every_fault_signal_and_a_fault_of_its_own_are_survived,
+        reexec::crashes_end_the_board_as_the_words_have_it,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
+        faults::without_processes_or_memory_a_start_is_refused_and_nothing_else,
         faults::a_full_run_folder_costs_a_file_and_no_more,
         network::addresses_are_handed_out_kept_and_given_back,
         network::containers_of_one_bridge_reach_each_other_and_the_host,
@@ -87,6 +91,12 @@ fn main() -> ExitCode {
         network::restarts_and_failures_leave_no_interface,
         network::a_published_port_is_reached_by_the_hosts_addresses,
     ];
+    // It sleeps a minute, beside all of that.
+    let idle = Group {
+        name: "idle".to_owned(),
+        bed: Box::new(|| Ok(Fresh)),
+        scenarios: scenarios![life::an_idle_minute_wakes_nobody],
+    };
     let group = Group { name: "namespace".to_owned(), bed: Box::new(|| Ok(Fresh)), scenarios };
-    if run(vec![group]) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if run(vec![idle, group]) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -149,3 +149,50 @@ pub fn two_hundred_crashes_under_load_lose_nothing(fresh: &mut Fresh) -> Result<
     )?;
     Ok(())
 }
+
+pub fn every_fault_signal_and_a_fault_of_its_own_are_survived(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("pouch.crash-limit=0")?;
+    let serial = namespace.serial().reach_prompt()?;
+    serial.run("mine=still; pouch start rf --tty none -- /bin/probe hold")?;
+    let (mut crashes, own) = (0, "grep ^PID: /run/pouch/cont_rf; ls /proc/1/fd | wc -l");
+    serial.run("kill -SEGV 1; pouch list")?;
+    let before = serial.run(own)?;
+    // Sent, a fault waits until what was begun is done; made by PID 1 itself, it comes at once, and on its own stack.
+    for fault in ["kill -SEGV", "kill -BUS", "kill -ILL", "kill -FPE", "kill -ABRT", "kill -TRAP", "kill -SYS"]
+        .into_iter()
+        .chain(["probe fault"; 3])
+    {
+        crashes += 1;
+        serial.run(&format!("{fault} 1 >/dev/null; pouch list >/dev/null"))?;
+        assert_eq!(serial.run("echo $mine here")?, "still here", "{fault}");
+        assert_eq!(serial.run(own)?, before, "{fault}");
+        let counted = serial.run("pouch events | grep -c 'goes on after a crash'")?;
+        assert_eq!(counted, (crashes + 1).to_string(), "{fault}");
+    }
+    assert_eq!(serial.run("pouch destroy rf")?, "Pouch: rf destroyed");
+    Ok(())
+}
+
+pub fn crashes_end_the_board_as_the_words_have_it(fresh: &mut Fresh) -> Result<()> {
+    // What reboot(2) makes of a PID namespace: HUP where a board would restart, INT where it would stand still.
+    const RESTART: i32 = 1;
+    const HALT: i32 = 2;
+    for (words, crashes, end) in [
+        ("", 3, RESTART),
+        ("pouch.crash-limit=2", 2, RESTART),
+        ("pouch.crash-limit=1", 1, RESTART),
+        ("pouch.on-crash=reboot", 1, RESTART),
+        ("pouch.on-crash=halt pouch.crash-limit=0", 1, HALT),
+    ] {
+        let mut namespace = fresh.start(words)?;
+        let serial = namespace.serial().reach_prompt()?;
+        serial.run("pouch start rg --tty none -- /bin/probe hold")?;
+        for _ in 1..crashes {
+            assert_eq!(serial.run("kill -SEGV 1; pouch list | grep -c 'rg : started'")?, "1", "{words}");
+        }
+        serial.type_line("kill -SEGV 1")?;
+        let status = namespace.expect_end(deadline::END)?;
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(end), "{words}");
+    }
+    Ok(())
+}
