@@ -4,7 +4,8 @@
 //! docker's does; everything else that was known when it was written is allowed, and what
 //! came later does not exist (ENOSYS), so that programs fall back. A const function makes a
 //! program for the kernel of it; the child copies that and lifts what its capabilities allow.
-//! Calls of another processor's ABI (i386 and x32 on x86-64) kill.
+//! Calls of another processor's ABI (i386 and x32 on x86-64) kill. Number -1 does not exist on
+//! any: a tracer (strace inside) makes a call nothing by it.
 
 use linux_raw_sys::general as nr;
 
@@ -124,7 +125,7 @@ const FIRST: u32 = 16;
 const SECOND: u32 = 24;
 
 /// Where the parts of the program begin. Jumps go forward alone, so the answers stand at the end.
-const LIFTABLE: usize = 5;
+const LIFTABLE: usize = 6;
 const CALLS: usize = LIFTABLE + 1 + COUNT + COUNT.div_ceil(BLOCK);
 const CLONE: usize = CALLS + 4;
 const IOCTL: usize = CLONE + 2;
@@ -137,7 +138,7 @@ const ALLOW: usize = REFUSE + 3;
 const LENGTH: usize = REFUSE + 4;
 
 /// A program for the kernel: struct sock_filter, each as the number that its eight bytes are.
-type Program = [u64; LENGTH];
+pub type Program = [u64; LENGTH];
 
 /// The program of the table, with nothing lifted.
 static PROGRAM: Program = compile();
@@ -212,6 +213,7 @@ const fn compile() -> Program {
         .plain(LOAD, ARCH)
         .ask(EQUAL, arch, 2, KILL)
         .plain(LOAD, NUMBER)
+        .if_so(EQUAL, u32::MAX, UNKNOWN) // x32's bit is set in it, too
         .if_so(AT_LEAST, edge, beyond)
         .if_so(GREATER, LAST, UNKNOWN)
         .here(LIFTABLE)
@@ -290,7 +292,7 @@ const fn sorted() -> [(u8, u32); COUNT] {
 }
 
 /// The program for one who keeps these capabilities.
-fn lifted(kept: u64) -> Program {
+pub fn lifted(kept: u64) -> Program {
     /// Both jumps of an instruction.
     const JUMPS: u64 = 0xffff << 16;
     let mut program = PROGRAM;
@@ -373,6 +375,7 @@ mod tests {
             call(DEFAULT, 0x3fff_ffff & (ABI.1 - 1), 0, 0),
             ERRNO | ENOSYS
         );
+        assert_eq!(call(DEFAULT, u32::MAX, 0, 0), ERRNO | ENOSYS);
     }
 
     #[test]
