@@ -51,11 +51,20 @@ impl Init {
         };
         let config = self.t.config.bridge;
         let (link, fault) = self.network_for(id, spec, config);
+        // Of all that there are no two are called the same: the end of one takes its link away by that.
+        let mut number = sys::random();
+        let held = |number| {
+            let link_of = |id| self.t.unit(id).and_then(|u| u.link);
+            (0..UNITS as UnitId).any(|other| link_of(other) == Some(number))
+        };
+        while held(number) {
+            number = number.wrapping_add(1);
+        }
         let (Some(record), refused) = (self.t.unit_mut(id), fault.is_some()) else {
             return Ok(());
         };
         (record.link, record.address) = match link {
-            Some(address) => (Some(sys::random()), address),
+            Some(address) => (Some(number), address),
             None => (None, None),
         };
         if refused {
