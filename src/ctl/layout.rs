@@ -20,7 +20,7 @@ use rustix::fd::OwnedFd;
 /// The longest description that is read.
 const JSON: usize = 128 * 1024;
 /// The longest name of a file in it.
-type Path = Vec<u8, 512>;
+pub type Path = Vec<u8, 512>;
 
 /// What OCI calls this processor.
 const PROCESSOR: &[u8] = if cfg!(target_arch = "x86_64") {
@@ -84,7 +84,10 @@ fn description<'r>(
 }
 
 /// Where a value leads: a string is a path, an object has a digest, which is a path too.
-fn path(r: &mut Reader<'_, '_>) -> Result<Path, Why> {
+///
+/// # Errors
+/// It is neither, or too long.
+pub fn path(r: &mut Reader<'_, '_>) -> Result<Path, Why> {
     let mut path = Path::new();
     r.string.clear();
     if r.peek() == b'{' {
@@ -129,22 +132,13 @@ pub fn image(
             text => text?.0,
         };
         let mut r = Reader::new(b"", text, &mut notes);
-        if r.peek() == b'[' {
-            // Of the images that were saved together the first is meant.
-            let close = r.list()?;
-            r.more(close)?;
-        }
-        let mut places = [0; 3];
-        r.fields("config layers manifests", &mut places)?;
-        let [config_at, layers, manifests] = places;
-        if r.go(manifests) {
-            next = chosen(&mut r)?;
-            continue;
-        }
-        if !r.go(config_at) {
-            return Err(Why::SHAPE);
-        }
-        let name = path(&mut r)?;
+        let (name, layers) = match manifest(&mut r)? {
+            Found::Next(path) => {
+                next = path;
+                continue;
+            }
+            Found::Image { config, layers } => (config, layers),
+        };
         let mut other = [0; JSON];
         let (text, digest) = description(layout, &name, unpack, &mut other)?;
         let mut notes = Text::<0>::new();
@@ -178,6 +172,38 @@ pub fn image(
         return Ok(digest);
     }
     Err(Why::SHAPE)
+}
+
+/// What a description leads to.
+#[allow(missing_docs)] // the fields are what the variant's line says
+pub enum Found {
+    /// Another description: that of this processor's image.
+    Next(Path),
+    /// An image: the path of what it runs, and where the list of its layers' paths lies.
+    Image { config: Path, layers: usize },
+}
+
+/// Reads an index or a manifest, from its beginning.
+///
+/// # Errors
+/// It is neither, or has no image for this processor.
+pub fn manifest(r: &mut Reader<'_, '_>) -> Result<Found, Why> {
+    if r.peek() == b'[' {
+        // Of the images that were saved together the first is meant.
+        let close = r.list()?;
+        r.more(close)?;
+    }
+    let mut places = [0; 3];
+    r.fields("config layers manifests", &mut places)?;
+    let [config, layers, manifests] = places;
+    if r.go(manifests) {
+        return chosen(r).map(Found::Next);
+    }
+    if !r.go(config) {
+        return Err(Why::SHAPE);
+    }
+    let config = path(r)?;
+    Ok(Found::Image { config, layers })
 }
 
 /// Of an index's images the one for this processor; one that says nothing is for all.
@@ -226,7 +252,10 @@ fn layer(
 
 /// What the image runs. Gives back the bracket of the list of its layers' digests, and whether there is
 /// one; the reader stands in it.
-fn configure(r: &mut Reader<'_, '_>, config: &mut SpecBuf) -> Result<(u8, bool), Why> {
+///
+/// # Errors
+/// It cannot be read, or does not fit.
+pub fn configure(r: &mut Reader<'_, '_>, config: &mut SpecBuf) -> Result<(u8, bool), Why> {
     let mut top = [0; 2];
     r.fields("config rootfs", &mut top)?;
     let [own, rootfs] = top;

@@ -14,7 +14,7 @@ mod exec;
 mod help;
 mod images;
 mod import;
-mod layout;
+pub mod layout;
 mod line;
 mod nsinit;
 mod out;

@@ -38,6 +38,7 @@ pub use join::{Joining, TERMINAL, join};
 pub use modules::load as load_module;
 pub use net::{BRIDGE, Link, release};
 pub use program::PATH;
+pub use seccomp::lifted as filter;
 use user::User;
 
 /// New namespaces of a container for which nothing else was said.

@@ -3,11 +3,14 @@
 //! Each target feeds one parser that meets the outside. Not to panic is the least; what a parser accepts must also
 //! survive its way back. Used by the fuzzer and by the replay of the stored corpus in every test run.
 
+use pouch::ctl::layout;
+use pouch::format::json::Reader;
 use pouch::format::message::{Reply, Request};
 use pouch::format::pouchfile::{self, Joined, Lines, Word};
 use pouch::format::spec::{BadSpec, Spec, SpecBuf, Tag};
 use pouch::format::text::{Text, cut};
 use pouch::format::{cmdline, container, inflate as ours, options, tar, unit};
+use pouch::jail;
 use std::io::Read;
 
 /// What takes any bytes.
@@ -24,6 +27,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("inflate", inflate),
     ("tar", archive),
     ("pouchfile", build),
+    ("oci", oci),
+    ("seccomp", seccomp),
 ];
 
 /// The kernel command line, and the definitions in it.
@@ -181,5 +186,112 @@ fn archive(bytes: &[u8]) {
             assert!(!key.contains(&b'='));
             before = records.len();
         }
+    }
+}
+
+/// An index or manifest of an image, and the description of what it runs.
+fn oci(text: &[u8]) {
+    let mut notes = Text::<0>::new();
+    let mut r = Reader::new(b"", text, &mut notes);
+    let leads_on = |path: &layout::Path| assert!(!path.contains(&0), "a path is one to the kernel");
+    match layout::manifest(&mut r) {
+        Ok(layout::Found::Next(path)) => leads_on(&path),
+        Ok(layout::Found::Image { config, layers }) => {
+            leads_on(&config);
+            if r.go(layers)
+                && let Ok(close) = r.list()
+            {
+                let mut before = 0;
+                while let Ok(true) = r.more(close)
+                    && let Ok(path) = layout::path(&mut r)
+                {
+                    leads_on(&path);
+                    assert!(r.place() > before, "each layer takes something");
+                    before = r.place();
+                }
+            }
+        }
+        Err(_) => {}
+    }
+    let mut notes = Text::<0>::new();
+    let (mut r, mut spec) = (Reader::new(b"", text, &mut notes), SpecBuf::new());
+    if let Ok((close, digests)) = layout::configure(&mut r, &mut spec) {
+        while digests
+            && let Ok(true) = r.more(close)
+            && r.text(pouch::format::json::kind::TEXT).is_ok()
+        {
+            r.string.clear();
+        }
+    }
+    let mut rest = 0;
+    for record in spec.view().records() {
+        rest += record.bytes.len() + 3;
+    }
+    assert_eq!(rest, spec.as_bytes().len(), "what it says is whole records");
+}
+
+/// Calls and capabilities: what the filter answers, for any of them.
+fn seccomp(bytes: &[u8]) {
+    const KILL: u32 = 0x8000_0000;
+    const REFUSED: u32 = 0x0005_0001;
+    const UNKNOWN: u32 = 0x0005_0026;
+    const ALLOWED: u32 = 0x7fff_0000;
+    let (own, ioctl) = match std::env::consts::ARCH {
+        "x86_64" => (0xc000_003e, 16),
+        "aarch64" => (0xc000_00b7, 29),
+        _ => (0x4000_0028, 54),
+    };
+    let number = |at: usize| {
+        let piece = bytes.get(at..at + 4).unwrap_or_default();
+        piece.iter().rev().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte))
+    };
+    let long = |at| u64::from(number(at)) | u64::from(number(at + 4)) << 32;
+    let (some, all) = (long(0), long(0) | long(8));
+    let (less, more) = (jail::filter(some), jail::filter(all));
+    for at in (16..bytes.len().min(4096)).step_by(28) {
+        // struct seccomp_data: the number, the processor, where it was made, the arguments.
+        let arch = if number(at + 4) % 4 == 0 { number(at + 4) } else { own };
+        let mut data = [number(at), arch, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for (place, field) in data.iter_mut().skip(4).zip(0..5) {
+            *place = number(at + 8 + 4 * field);
+        }
+        let (answer, lifted) = (judged(&less, &data), judged(&more, &data));
+        assert!([KILL, REFUSED, UNKNOWN, ALLOWED].contains(&answer), "{answer:#x}");
+        assert!(answer != ALLOWED || lifted == ALLOWED, "a capability more takes nothing away");
+        if arch != own {
+            assert_eq!((answer, lifted), (KILL, KILL), "another processor's call");
+        } else if number(at) == u32::MAX {
+            assert_eq!(answer, UNKNOWN, "a tracer's way to make a call nothing");
+        } else if number(at) < 0x000f_0000 && number(at) > 462 {
+            assert_eq!(lifted, UNKNOWN, "a call that the table does not know");
+        } else if number(at) == ioctl && matches!(data.get(6), Some(0x5412 | 0x541c)) {
+            assert_eq!(lifted, REFUSED, "what is typed into a terminal");
+        }
+    }
+}
+
+/// Runs a program of classic BPF, as the kernel does: on the fields of struct seccomp_data.
+fn judged(program: &[u64], data: &[u32; 16]) -> u32 {
+    let (mut at, mut a) = (0, 0);
+    loop {
+        let Some(&i) = program.get(at) else { panic!("no answer") };
+        let value = (i >> 32) as u32;
+        let answer = match i as u16 {
+            0x20 => {
+                a = data.get(value as usize / 4).copied().unwrap_or_default();
+                true
+            }
+            0x54 => {
+                a &= value;
+                true
+            }
+            0x15 => a == value,
+            0x25 => a > value,
+            0x35 => a >= value,
+            0x45 => a & value != 0,
+            0x06 => return value,
+            other => panic!("instruction {other:#x}"),
+        };
+        at += 1 + (i >> if answer { 16 } else { 24 }) as u8 as usize;
     }
 }
