@@ -3,7 +3,7 @@
 //! Each attack stops where it would do harm: what counts is the kernel's answer, a number that is negative
 //! where it was refused.
 
-use super::{call, close, exit, fork, nr, wait_for};
+use super::{arch, call, close, exit, fork, in_folder, nr, wait_for};
 
 /// An attack's name and the attack.
 pub type Attack = (&'static [u8], fn() -> isize);
@@ -62,12 +62,50 @@ pub const ATTACKS: &[Attack] = &[
     (b"own-folder", || open(b"/dev/pouch/evil\0", 0o101)),
     (b"descriptors", leaked),
     (b"parent", || call(nr::__NR_getppid, [0; 5]) - 1),
+    (b"kcore", || with(b"/proc/kcore\0", 0, read_one)),
+    (b"cgroup-remount", || call(nr::__NR_mount, [0, s(b"/sys/fs/cgroup\0"), 0, MS_REMOUNT | MS_BIND, 0])),
+    (b"release_agent", || {
+        // A hierarchy of the first kind, whose release_agent the host would run (CVE-2022-0492).
+        let place = s(b"/tmp\0");
+        let kind = s(b"cgroup\0");
+        let mounted = call(nr::__NR_mount, [kind, place, kind, 0, s(b"none,name=probe\0")]);
+        if mounted >= 0 {
+            call(nr::__NR_umount2, [place, 2, 0, 0, 0]);
+        }
+        mounted
+    }),
+    (b"signal", || outsiders(|pid| call(nr::__NR_kill, [pid, 0, 0, 0, 0]))),
+    (b"ptrace", || outsiders(|pid| call(nr::__NR_ptrace, [SEIZE, pid, 0, 0, 0]))),
+    (b"vm_readv", || {
+        outsiders(|pid| {
+            let mut byte = 0u8;
+            let own = [&raw mut byte as usize, 1];
+            match call(nr::__NR_process_vm_readv, [pid, own.as_ptr() as usize, 1, own.as_ptr() as usize, 1]) {
+                -14 => 0, // it was let in, and has nothing at that address
+                answer => answer,
+            }
+        })
+    }),
+    (b"proc-mem", || {
+        outsiders(|pid| {
+            let mut path = [0; 64];
+            in_folder(&[b"/proc/"], pid, b"/mem", &mut path);
+            match open(&path, 1) {
+                -2 => -3, // there is no such process
+                answer => answer,
+            }
+        })
+    }),
+    (b"no-call", || call(u32::MAX, [0; 5])),
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    (b"foreign", || in_child(arch::foreign)),
     #[cfg(target_arch = "x86_64")]
     (b"x32", || in_child(|| call(0x4000_0000 | nr::__NR_getpid, [0; 5]))),
 ];
 
 const AT_FDCWD: usize = -100isize as usize;
 const CLONE_NEWUSER: usize = 0x1000_0000;
+const SEIZE: usize = 0x4206;
 const MS_REMOUNT: usize = 32;
 const MS_BIND: usize = 4096;
 /// A filter that compares all 64 bits lets this through, and the kernel looks at 32 (CVE-2019-10063).
@@ -131,7 +169,21 @@ fn node(mode: usize, major: usize, minor: usize) -> isize {
     answer
 }
 
-/// Does it in a child; -1000 where that was killed for it.
+/// Does it to every process but this one: the first answer that is no refusal, else the last that was not ESRCH.
+fn outsiders(attack: fn(usize) -> isize) -> isize {
+    let own = call(nr::__NR_getpid, [0; 5]) as usize;
+    let mut said = -3;
+    for pid in (1..400).filter(|pid| *pid != own) {
+        match attack(pid) {
+            -3 => {}
+            done if done >= 0 => return done,
+            refused => said = refused,
+        }
+    }
+    said
+}
+
+/// Does it in a child; -1000 where a filter killed that for it, -2000 where something else did.
 fn in_child(attack: fn() -> isize) -> isize {
     let pid = fork();
     if pid == 0 {
@@ -140,7 +192,9 @@ fn in_child(attack: fn() -> isize) -> isize {
     }
     let mut status = 0i32;
     call(nr::__NR_wait4, [pid as usize, &raw mut status as usize, 0, 0, 0]);
-    if status & 0x7f != 0 { -1000 } else { -((status >> 8 & 0xff) as isize) }
+    const SIGSYS: i32 = 31;
+    let signal = status & 0x7f;
+    if signal != 0 { if signal == SIGSYS { -1000 } else { -2000 } } else { -((status >> 8 & 0xff) as isize) }
 }
 
 /// A clone's answer; the child leaves at once.

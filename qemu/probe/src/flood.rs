@@ -1,6 +1,6 @@
 //! Too much of everything, and messages that no command sends
 
-use super::{call, decimal, exit, hold, nr, print, say_number};
+use super::{call, exit, hold, in_folder, nr, print, say_number};
 
 const AT_FDCWD: usize = -100isize as usize;
 
@@ -8,8 +8,8 @@ fn open(path: &[u8], flags: usize) -> isize {
     call(nr::__NR_openat, [AT_FDCWD, path.as_ptr() as usize, flags, 0o600, 0])
 }
 
-/// Takes all there is of one kind, says how much that was, and keeps it.
-pub fn take(kind: &[u8], folder: &'static [u8]) -> ! {
+/// Takes all there is of one kind, but no more than `most`, says how much that was, and keeps it.
+pub fn take(kind: &[u8], folder: &'static [u8], most: usize) -> ! {
     // As far as one may: the soft limit goes up to the hard one.
     let mut limit = [0u64; 2];
     const NOFILE: usize = 7;
@@ -18,11 +18,18 @@ pub fn take(kind: &[u8], folder: &'static [u8]) -> ! {
     *soft = *hard;
     call(nr::__NR_prlimit64, [0, NOFILE, limit.as_ptr() as usize, 0, 0]);
     let mut count = 0;
-    while count < 200_000 {
+    while count < most {
         let taken = match kind {
             b"ptys" => open(b"/dev/ptmx\0", 0o402),
+            // Of a devpts mounted by the start itself: an instance without the limit of the usual one.
+            b"more-ptys" => open(b"/mnt/pts/ptmx\0", 0o402),
             b"descriptors" => open(b"/dev/null\0", 0o2),
-            _ => file(folder, count),
+            b"mounts" => {
+                let (none, place) = (c"none".as_ptr() as usize, folder.as_ptr() as usize);
+                call(nr::__NR_mount, [none, place, c"tmpfs".as_ptr() as usize, 0, 0])
+            }
+            b"cgroups" => named(folder, count, |path| call(nr::__NR_mkdirat, [AT_FDCWD, path, 0o755, 0, 0])),
+            _ => named(folder, count, |path| call(nr::__NR_mknodat, [AT_FDCWD, path, 0o100_600, 0, 0])),
         };
         if taken < 0 {
             break;
@@ -33,27 +40,32 @@ pub fn take(kind: &[u8], folder: &'static [u8]) -> ! {
     hold()
 }
 
-/// One more empty file.
-fn file(folder: &[u8], number: usize) -> isize {
-    let mut path = [0u8; 128];
-    let mut digits = [0; 20];
-    let parts = [folder, b"/flood", decimal(number, &mut digits)];
-    for (place, byte) in path.iter_mut().zip(parts.iter().flat_map(|part| part.iter())) {
-        *place = *byte;
-    }
-    call(nr::__NR_mknodat, [AT_FDCWD, path.as_ptr() as usize, 0o100_600, 0, 0])
+/// Makes one more in the folder.
+fn named(folder: &[u8], number: usize, make: fn(usize) -> isize) -> isize {
+    let mut path = [0u8; 64];
+    in_folder(&[folder, b"/flood"], number, b"", &mut path);
+    make(path.as_ptr() as usize)
 }
 
 /// A connection to PID 1, by the socket that this container has.
 fn connect() -> isize {
+    connect_to(b"/dev/pouch/socket")
+}
+
+/// A connection to whoever listens at that path.
+pub fn connect_to(path: &[u8]) -> isize {
     let mut address = [0u8; 110];
-    for (place, byte) in address.iter_mut().zip(b"\x01\x00/dev/pouch/socket\0") {
+    for (place, byte) in address.iter_mut().zip([1, 0].iter().chain(path)) {
         *place = *byte;
     }
-    const SEQPACKET: usize = 5;
-    let fd = call(nr::__NR_socket, [1, SEQPACKET, 0, 0, 0]);
-    let done = call(nr::__NR_connect, [fd as usize, address.as_ptr() as usize, 2 + 18, 0, 0]);
-    if done < 0 { done } else { fd }
+    const SEQPACKET_CLOEXEC: usize = 0o2000005;
+    let fd = call(nr::__NR_socket, [1, SEQPACKET_CLOEXEC, 0, 0, 0]);
+    let done = call(nr::__NR_connect, [fd as usize, address.as_ptr() as usize, 2 + path.len() + 1, 0, 0]);
+    if done < 0 {
+        call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
+        return done;
+    }
+    fd
 }
 
 fn send(fd: isize, bytes: &[u8]) -> isize {

@@ -20,7 +20,10 @@
 //! probe syscall NR [A..]  make that system call, print its answer
 //! probe attack [NAME...]  try what a container must not do, all of it or that; print each answer
 //! probe forge NAME        send PID 1 what no command would, then ask for things about container NAME
-//! probe flood ptys|files|descriptors [FOLDER]  take as many as there are, print how many, and hold
+//! probe flood KIND [FOLDER [MOST]]  take as many ptys, files, descriptors, mounts, cgroups as there are, print how many, hold
+//! probe storm SOCKET SEED COUNT     send that many messages that are nearly right to PID 1, by that seed
+//! probe swap A B [A B...]           exchange what these names name, without end
+//! probe lurk              try to trace, read and overwrite whatever comes into this container
 //! ```
 #![no_std]
 #![no_main]
@@ -28,7 +31,9 @@
 mod arch;
 mod attack;
 mod flood;
+mod lurk;
 mod memory;
+mod storm;
 
 use core::ffi::{CStr, c_char};
 use linux_raw_sys::general as nr;
@@ -75,6 +80,13 @@ fn decimal(mut value: usize, room: &mut [u8; 20]) -> &[u8] {
             return room.get(at..).unwrap_or_default();
         }
     }
+}
+
+/// A path in `room`, NUL behind it: parts, a number, an end. What does not fit is cut.
+fn in_folder(parts: &[&[u8]], number: usize, end: &[u8], room: &mut [u8; 64]) {
+    let mut digits = [0; 20];
+    let bytes = parts.iter().flat_map(|part| part.iter()).chain(decimal(number, &mut digits)).chain(end).chain(&[0]);
+    room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
 }
 
 fn say_number(before: &[u8], value: usize, after: &[u8]) {
@@ -345,9 +357,33 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
             exit(0)
         }
         b"forge" => flood::forge(arguments.get(2).unwrap_or_default()),
-        b"flood" => flood::take(arguments.get(2).unwrap_or_default(), arguments.get(3).unwrap_or(b"/dev/shm")),
+        b"flood" => {
+            let (kind, folder) = (arguments.get(2).unwrap_or_default(), arguments.get(3).unwrap_or(b"/dev/shm"));
+            flood::take(kind, folder, arguments.number(4).unwrap_or(200_000))
+        }
+        b"storm" => {
+            let number = |at| arguments.number(at).unwrap_or(1);
+            storm::send_them(arguments.get(2).unwrap_or_default(), number(3), number(4))
+        }
+        b"swap" => loop {
+            const AT_FDCWD: usize = -100isize as usize;
+            const EXCHANGE: usize = 2;
+            for _ in 0..2 {
+                let mut at = 2;
+                // Arguments end in NUL, where the kernel laid them.
+                while let (Some(one), Some(other)) = (arguments.get(at), arguments.get(at + 1)) {
+                    let (one, other) = (one.as_ptr() as usize, other.as_ptr() as usize);
+                    call(nr::__NR_renameat2, [AT_FDCWD, one, AT_FDCWD, other, EXCHANGE]);
+                    at += 2;
+                }
+            }
+            // Longer as they were, so that some get far before a name is another.
+            let time = [0usize, 50_000];
+            call(nr::__NR_ppoll, [0, 0, time.as_ptr() as usize, 0, 8]);
+        },
+        b"lurk" => lurk::wait_for_prey(),
         _ => {
-            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw halt fault close args syscall attack forge flood\n");
+            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw halt fault close args syscall attack forge flood storm swap lurk\n");
             exit(2)
         }
     }

@@ -3,6 +3,9 @@
 //! The attacks are verbs of the probe. Each is refused in a default container, and each is done, or stopped
 //! by nothing but the kernel's own reasons, where its one protection is taken away: so the test bites.
 
+#[path = "../shared/hostile.rs"]
+mod hostile;
+
 use pouch_qemu::bed::BoardBed;
 use pouch_qemu::serial::Serial;
 use pouch_qemu::{Error, Result, deadline};
@@ -33,12 +36,12 @@ fn attacks(serial: &mut Serial, options: &str, names: &str) -> Result<BTreeMap<S
     Ok(answers)
 }
 
-/// Answers that are a refusal: EPERM, EBADF, EACCES, EROFS, ENOSYS, ENODATA, and death.
-const REFUSALS: [i64; 7] = [-1, -9, -13, -30, -38, -61, -1000];
+/// Answers that are a refusal: EPERM, ESRCH, EBADF, EACCES, EROFS, ENOSYS, ENODATA, and death by the filter.
+const REFUSALS: [i64; 8] = [-1, -3, -9, -13, -30, -38, -61, -1000];
 
 /// What takes one protection away, and the attacks that it alone held back.
-const LIFTED: [(&str, &str); 12] = [
-    ("--cap-add SYS_ADMIN", "mount remount unmask fsopen open_tree clone3 setns hostname"),
+const LIFTED: [(&str, &str); 16] = [
+    ("--cap-add SYS_ADMIN", "mount remount unmask fsopen open_tree clone3 setns hostname cgroup-remount"),
     (
         "--seccomp off",
         "unshare clone userfaultfd io_uring keyctl add_key personality vsock tiocsti tiocsti-high tioclinux",
@@ -52,20 +55,30 @@ const LIFTED: [(&str, &str); 12] = [
     ("--cap-add SYS_RESOURCE", "oom"),
     ("--device /dev/console:rw", "console"),
     ("--device /dev/kmsg:r --cap-add SYSLOG", "kmsg"),
+    ("--ready fd:3", "descriptors"),
+    ("--init", "parent"),
+    // The board's processes are there, and it may trace whoever it likes.
+    ("--config /srv/pids/container.json --cap-add SYS_PTRACE", "signal ptrace vm_readv proc-mem"),
+    // It is in no cgroup namespace of its own.
+    ("--config /srv/pids/container.json --cap-add SYS_ADMIN", "release_agent"),
     (
         "--privileged",
-        "mem console disk loop sysrq core_pattern timer_list interrupts sysfs cgroup-file cgroup-make mount bpf keyctl",
+        "mem kcore console vt disk loop sysrq core_pattern timer_list interrupts sysfs cgroup-file cgroup-make mount bpf keyctl",
     ),
 ];
 
 pub fn every_attack_is_refused_in_a_default_container(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
-    let answers = attacks(serial, "", "")?;
+    let mut answers = attacks(serial, "", "")?;
     assert!(answers.len() > 40, "{answers:?}");
+    // What another processor's program would do is killed, or such a program is none to this kernel (ENOEXEC).
+    let foreign = answers.remove("foreign");
+    assert!(matches!(foreign, None | Some(-1000 | -8)), "{foreign:?}");
     for (name, answer) in &answers {
         assert!(REFUSALS.contains(answer), "{name}: {answer}");
     }
     assert_eq!(answers.get("clone3"), Some(&-38), "programs fall back on clone");
+    assert_eq!(answers.get("no-call"), Some(&-38), "a tracer's way to make a call nothing does not kill");
     if board.board.processor == "x86_64" {
         assert_eq!(answers.get("x32"), Some(&-1000), "another processor's calls kill");
     }
@@ -74,6 +87,9 @@ pub fn every_attack_is_refused_in_a_default_container(board: &mut BoardBed) -> R
 
 pub fn each_attack_is_done_where_its_one_protection_is_gone(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
+    let foreign = attacks(serial, "", "foreign")?.remove("foreign");
+    folder(serial, "/srv/pids")?;
+    serial.run("echo '{\"namespaces\": [\"NEWNS\", \"NEWUTS\", \"NEWIPC\", \"NEWNET\"]}' >/srv/pids/container.json")?;
     for (options, names) in LIFTED {
         let answers = attacks(serial, options, names)?;
         // Debian's kernels have a further word about perf (EACCES): the filter's is another.
@@ -85,6 +101,12 @@ pub fn each_attack_is_done_where_its_one_protection_is_gone(board: &mut BoardBed
         let held: Vec<_> = names.split(' ').filter(refused).collect();
         assert!(held.is_empty(), "{options}: {held:?} of {answers:?}");
     }
+    if foreign.is_some() {
+        let lifted = attacks(serial, "--seccomp off", "foreign x32")?;
+        assert!(lifted.get("foreign").is_some_and(|answer| *answer >= 0 || foreign == Some(-8)), "{lifted:?}");
+        assert_ne!(lifted.get("x32"), Some(&-1000), "it was the filter that killed");
+    }
+    serial.run("rm -r /srv/pids")?;
     // No more than was given.
     assert_eq!(attacks(serial, "--device /dev/kmsg:w --cap-add SYSLOG", "kmsg")?.get("kmsg"), Some(&-1));
     assert_eq!(attacks(serial, "--no-new-privs=no", "mount")?.get("mount"), Some(&-1));
@@ -159,13 +181,9 @@ pub fn files_of_a_mapped_root_show_their_owners(board: &mut BoardBed) -> Result<
     );
     let line = "att: unable to map the owners of /srv/plain: Invalid argument; its file system cannot";
     assert_eq!(serial.run(&format!("dmesg | grep -c '{line}'; ls /srv/plain/new 2>/dev/null; rm -r /srv/plain"))?, "1");
-    if serial.run("grep -w ext4 /proc/filesystems")?.is_empty() {
-        // A module that this board's image does not hold: the other boards' kernels have it built in.
-        return Ok(());
-    }
     // A file system that maps owners: ext4, on a piece of memory.
     serial.run(
-        "modprobe loop; dd if=/dev/zero of=/tmp/disk bs=1M count=8; losetup /dev/loop0 /tmp/disk; mke2fs /dev/loop0",
+        "modprobe -a loop crc32c_generic ext4 2>/dev/null; dd if=/dev/zero of=/tmp/disk bs=1M count=8; losetup /dev/loop0 /tmp/disk; mke2fs /dev/loop0",
     )?;
     serial.run("mkdir /mnt/u; mount -t ext4 /dev/loop0 /mnt/u && cp -r /bin /mnt/u; chown 7:8 /mnt/u/bin/probe")?;
     let command = "stat -c %u:%g /bin /bin/probe; echo x >/new; chown 5:6 /new; stat -c %u:%g /new";
@@ -265,8 +283,15 @@ pub fn bombs_and_floods_stay_inside(board: &mut BoardBed) -> Result<()> {
     );
     assert!(end.contains("signal 9"), "{end} {last}");
     assert_eq!(serial.run("pouch destroy eater")?, "Pouch: eater destroyed");
+    // No more memory than it may have; without that word it may.
+    for (options, last) in [("--memory.max 12M", "STATE: ended"), ("", "holding")] {
+        serial.run(&format!("pouch start eater {options} --tty none -- /bin/probe eat 24"))?;
+        serial
+            .run(&format!("until {{ cat /run/pouch/cont_eater; pouch logs eater; }} | grep -q '{last}'; do :; done"))?;
+        serial.run("pouch destroy eater")?;
+    }
     // Terminals, descriptors, inodes: the host and another container still have theirs.
-    for kind in ["ptys", "descriptors", "files /dev/shm", "files /dev"] {
+    for kind in ["ptys", "descriptors", "files /dev/shm", "files /dev", "mounts /tmp", "cgroups /sys/fs/cgroup"] {
         serial.run(&format!("pouch start flood --tty none -- /bin/probe flood {kind}"))?;
         serial.run("until pouch logs flood | grep -q took; do :; done")?;
         let words =
@@ -274,8 +299,26 @@ pub fn bombs_and_floods_stay_inside(board: &mut BoardBed) -> Result<()> {
         assert!(words.contains("Pouch: other starting") && words.ends_with("lives"), "{kind}: {words}");
         let took: usize = serial.run("pouch logs flood | sed -n 's/took //p'")?.trim().parse().unwrap_or(usize::MAX);
         assert!(took < 20_000, "{kind}: {took}");
+        assert!(took == 0 || !matches!(kind, "mounts /tmp" | "cgroups /sys/fs/cgroup"), "{kind}: {took}");
         serial.run("pouch destroy flood")?;
     }
+    // Each bound is what held: without it, one more than that is had. What it made goes with it.
+    let limits = "{\"rootfs\": \"/\", \"rlimits\": [{\"type\": \"RLIMIT_NOFILE\", \"soft\": 9000, \"hard\": 9000}], \
+        \"mounts\": [{\"source\": \"none\", \"destination\": \"/mnt/pts\", \"type\": \"devpts\", \"options\": \"ptmxmode=0666\"}]}";
+    serial.run(&format!("mkdir -p /srv/more /mnt/pts; echo '{limits}' >/srv/more/container.json"))?;
+    for (options, kind, most) in [
+        ("--config /srv/more/container.json", "more-ptys -", 1100),
+        ("--config /srv/more/container.json", "descriptors -", 4200),
+        ("--tmpfs /mnt", "files /mnt", 16_500),
+        ("--cap-add SYS_ADMIN", "mounts /tmp", 300),
+        ("--privileged", "cgroups /sys/fs/cgroup", 30),
+    ] {
+        serial.run(&format!("pouch start flood {options} --tty none -- /bin/probe flood {kind} {most}"))?;
+        serial.run("until pouch logs flood | grep -q took; do :; done")?;
+        assert_eq!(serial.run("pouch logs flood | sed -n 's/took //p'")?, most.to_string(), "{options}: {kind}");
+        assert_eq!(serial.run("pouch destroy flood")?, "Pouch: flood destroyed");
+    }
+    serial.run("rm -r /srv/more /mnt/pts")?;
     Ok(())
 }
 
@@ -298,4 +341,16 @@ pub fn what_a_container_prints_does_not_work_on_the_terminal_that_shows_it(board
     assert!(said.contains("a?]0;evil?b") && !said.contains('\u{9b}'), "{said:?}");
     serial.run("pouch destroy esc; rm -r \"$D\"")?;
     Ok(())
+}
+
+pub fn names_that_change_under_a_start_lead_nowhere(board: &mut BoardBed) -> Result<()> {
+    hostile::race(board.boot()?.serial(), 3)
+}
+
+pub fn what_joins_is_out_of_reach_until_it_is_the_command(board: &mut BoardBed) -> Result<()> {
+    hostile::lurk(board.boot()?.serial(), 10)
+}
+
+pub fn messages_that_are_nearly_right_cost_nothing(board: &mut BoardBed) -> Result<()> {
+    hostile::storm(board.boot()?.serial(), 7, 300)
 }

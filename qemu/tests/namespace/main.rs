@@ -7,6 +7,7 @@ mod counts;
 mod definitions;
 mod faults;
 mod fleet;
+mod hostile;
 mod joining;
 mod life;
 mod lines;
@@ -81,6 +82,9 @@ fn main() -> ExitCode {
         counts::a_launch_and_a_turn_cost_the_instructions_that_are_kept,
         reexec::every_fault_signal_and_a_fault_of_its_own_are_survived,
         reexec::crashes_end_the_board_as_the_words_have_it,
+        hostile::names_that_change_under_a_start_lead_nowhere,
+        hostile::what_joins_is_out_of_reach_until_it_is_the_command,
+        hostile::messages_that_are_nearly_right_cost_nothing,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
         faults::without_processes_or_memory_a_start_is_refused_and_nothing_else,
