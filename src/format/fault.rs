@@ -153,11 +153,14 @@ impl<'a> Fault<'a> {
     #[inline(never)]
     pub fn parse(r: &mut Reader<'a>) -> Self {
         let step = Step::from_number(r.u8());
-        Fault {
+        let fault = Fault {
             step: r.some(step, Step::Launch),
             errno: r.u16(),
             object: r.bytes(),
-        }
+        };
+        // Nobody writes a longer one, and who reads has no more room.
+        r.check(fault.object.len() <= OBJECT_MAX);
+        fault
     }
 }
 

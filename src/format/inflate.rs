@@ -59,11 +59,12 @@ impl Code {
         for len in 1..=LONGEST {
             let count = *self.count.get(len)?;
             left = 2 * left - i32::from(count);
+            // More codes than there are of that length; beyond it their numbers would not fit either.
+            if left < 0 {
+                return None;
+            }
             *at.get_mut(len + 1)? = *at.get(len)? + count;
             *code.get_mut(len + 1)? = (*code.get(len)? + count) << 1;
-        }
-        if left < 0 {
-            return None;
         }
         for (symbol, len) in lengths.iter().enumerate() {
             let len = usize::from(*len);
