@@ -21,7 +21,7 @@ const REQUESTS: &[(u8, &[u8])] = &[
     (
         1,
         b"\x59\0\x01\x07\0storm2\0\x05\x0a\0/bin/true\0\x04\x01\0\xff\x08\x08\0\x01\0\0\0\x01\0\0\0\x0a\x04\0\x20\0\0\0\
-        \x0d\x11\0none\0/tmp\0tmpfs\0\0\x0e\x0d\0pids.max\0100\0\x0f\x05\0\x01\x01\0\0\0",
+        \x0d\x11\0none\0/tmp\0tmpfs\0\0\x0e\x0d\0pids.max\x00100\0\x0f\x05\0\x01\x01\0\0\0",
     ),
     (2, b"\x05\0storm\0"),
     (2, b"\x04\0tty1\x01"),
