@@ -55,6 +55,7 @@ fn boots() -> Vec<Boot> {
             wants: EVERY,
             scenarios: scenarios![
                 prompt::the_board_boots_to_a_prompt,
+                host::an_idle_pid_1_is_small,
                 host::the_board_has_its_file_systems,
                 host::ctrl_c_at_the_prompt_does_not_touch_pid_1,
                 containers::pouch_start_in_the_background_lives_with_its_command,
