@@ -98,6 +98,8 @@ impl Init {
                 waits: Waits::Request,
             };
             self.t.clients.put(id, record);
+            // Its request is here already, as a rule: a turn less on the way of every command.
+            self.client_ready(id, EventFlags::IN);
         }
     }
 

@@ -147,14 +147,14 @@ impl Init {
         self.due(time::now_ms());
         marks::tell();
         loop {
-            // What came was more than bytes to pass on: an idle PID 1 is to be small.
-            if core::mem::take(&mut self.deep) {
-                process::shrink();
-            }
             if let Some(status) = self.t.exit {
                 return status;
             }
-            self.wait();
+            // What came was more than bytes to pass on: an idle PID 1 is to be small. Not between the turns of one
+            // request, which would map each page again.
+            if !self.wait() && core::mem::take(&mut self.deep) {
+                process::shrink();
+            }
             self.due(time::now_ms());
             if let Some(number) = signal::sent() {
                 crash::faulted(number);
