@@ -331,9 +331,9 @@ fn turns(words: &Words) -> ! {
         }
     }
     for (which, entry) in entries.iter().enumerate().take(count) {
-        for round in 0..rounds {
-            // SAFETY: there is one thread.
-            let [first, end] = unsafe { TIMES[which][round] };
+        // SAFETY: there is one thread.
+        let times = unsafe { TIMES[which] };
+        for &[first, end] in times.iter().take(rounds) {
             if end > 0 {
                 print(b"run ");
                 print(words.get(entry.name).get(1..).unwrap_or_default());
