@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::poll::{Token, watch};
+use super::poll::{Token, unwatch, watch};
 use super::tables::{
     ClientId, Kept, Tables, UNITS, UnitId, UnitRecord, Waits, Whose, is_due, sooner,
 };
@@ -287,11 +287,19 @@ impl Init {
 
     /// A process that it lives with is gone.
     pub(super) fn owner_gone(&mut self, id: UnitId) {
-        let Some(record) = self.t.unit_mut(id) else {
-            return;
-        };
-        record.owners.iter_mut().for_each(files::close);
+        self.owners_leave(id);
         self.unit_event(id, Event::OwnerGone);
+    }
+
+    /// Nobody is waited for any more with whom it lives. Said to epoll, since closing is not enough: a child that was
+    /// made meanwhile has the description open until its execve, and the next container in this place would be told
+    /// of the end of somebody else's owner.
+    fn owners_leave(&mut self, id: UnitId) {
+        if let Some(record) = self.t.unit_mut(id) {
+            for owner in &mut record.owners {
+                unwatch(&self.epoll, owner);
+            }
+        }
     }
 
     /// Lets go what it held. All its processes are gone.
@@ -409,6 +417,7 @@ impl Init {
         self.unit_tell(id, "destroy", "");
         let owner = self.t.unit(id).map_or(0, |u| u.owner);
         self.t.ranges.give(owner);
+        self.owners_leave(id);
         self.t.units.vacate(id);
         if let Some(session) = session {
             self.session_release(session, time::now_ms());

@@ -1,7 +1,7 @@
 //! `run`: a container in the foreground, in all its ends
 
 use crate::Fresh;
-use pouch_qemu::Result;
+use pouch_qemu::{Result, deadline};
 
 pub fn run_through_pipes_ends_as_its_command_does(fresh: &mut Fresh) -> Result<()> {
     let mut namespace = fresh.start("")?;
@@ -65,5 +65,15 @@ pub fn run_on_a_terminal_shows_it_until_it_ends(fresh: &mut Fresh) -> Result<()>
     )?;
     serial.expect("no terminal\n")?.type_line("violets")?.expect("got violets\n")?.expect("it was 0\n")?.prompt()?;
     assert_eq!(serial.run("pouch list; ls /run/pouch | grep cont_")?, "Pouch containers:");
+    Ok(())
+}
+
+/// One that ends frees its place for the next, which is not to be told of the end of the other's command.
+pub fn sixty_at_once_are_nobody_elses_business(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    let all = "for i in $(seq 60); do (pouch run r$i --tty none -- true >/tmp/r$i 2>&1 </dev/null || echo r$i $?: $(cat /tmp/r$i) >>/tmp/failed) & done; wait";
+    serial.run_within(deadline::HEAVY, &format!("{{ {all}; }} 2>/dev/null"))?;
+    assert_eq!(serial.run("cat /tmp/failed 2>/dev/null; pouch list")?, "Pouch containers:");
     Ok(())
 }
