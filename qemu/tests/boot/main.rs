@@ -195,6 +195,7 @@ fn boots() -> Vec<Boot> {
                 lines::two_thousand_moves_lose_no_descriptor_and_no_byte,
                 lines::the_keyboard_and_the_screen_are_lines_too,
                 lines::a_line_that_nobody_reads_costs_the_others_nothing,
+                supervision::a_file_system_that_hangs_does_not_hold_the_end,
             ],
         },
         Boot {

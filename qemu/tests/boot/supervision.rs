@@ -137,3 +137,17 @@ fn root_twice(board: &mut BoardBed) -> Result<()> {
     board.start()?.serial().expect_within(deadline::BOOT, "Pouch: the last end: it came without a word")?;
     Ok(())
 }
+
+/// What lies on a file of a frozen file system is neither written nor unmounted, for ever.
+pub fn a_file_system_that_hangs_does_not_hold_the_end(board: &mut BoardBed) -> Result<()> {
+    let board = board.boot()?;
+    let serial = board.serial();
+    serial.run("modprobe loop; cd /tmp; mkdir outer inner; truncate -s 32M disk; mke2fs -F disk >/dev/null 2>&1")?;
+    serial.run("losetup /dev/loop0 disk; mount -t ext4 /dev/loop0 outer; truncate -s 16M outer/disk")?;
+    serial
+        .run("mke2fs -F outer/disk >/dev/null 2>&1; losetup /dev/loop1 outer/disk; mount -t ext4 /dev/loop1 inner")?;
+    assert_eq!(serial.run("fsfreeze --freeze outer; echo $?; echo lost >inner/file; cd")?, "0");
+    // Not busybox's own, which the shell prefers: that one syncs before it says anything, and hangs as well.
+    serial.type_line("pouch poweroff")?.expect("the board powers off now")?;
+    board.expect_power_off()
+}
