@@ -44,7 +44,8 @@ pub fn unblock() {
 }
 
 /// signalfd(2) for every signal but the faults; non-blocking, close-on-exec. Only what is
-/// blocked comes by it.
+/// blocked comes by it. A SIGCHLD that waits is discarded (sigaction(2) with SIG_DFL does
+/// that), so whoever calls this reaps once before it waits.
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM.

@@ -75,7 +75,9 @@ pub fn every_attack_is_refused_in_a_default_container(board: &mut BoardBed) -> R
     let foreign = answers.remove("foreign");
     assert!(matches!(foreign, None | Some(-1000 | -8)), "{foreign:?}");
     for (name, answer) in &answers {
-        assert!(REFUSALS.contains(answer), "{name}: {answer}");
+        // ENOENT: kernels for 32 bits have no kcore.
+        let none = name == "kcore" && *answer == -2;
+        assert!(none || REFUSALS.contains(answer), "{name}: {answer}");
     }
     assert_eq!(answers.get("clone3"), Some(&-38), "programs fall back on clone");
     assert_eq!(answers.get("no-call"), Some(&-38), "a tracer's way to make a call nothing does not kill");

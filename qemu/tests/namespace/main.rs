@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         running::run_through_pipes_ends_as_its_command_does,
         running::run_on_a_terminal_shows_it_until_it_ends,
         running::sixty_at_once_are_nobody_elses_business,
+        running::a_command_that_ends_at_once_ends_its_reaper,
         remains::a_start_that_fails_at_any_step_leaves_nothing,
         remains::a_command_that_is_killed_in_the_middle_leaves_nothing,
         remains::the_end_of_a_container_ends_what_was_run_inside,

@@ -77,3 +77,12 @@ pub fn sixty_at_once_are_nobody_elses_business(fresh: &mut Fresh) -> Result<()> 
     assert_eq!(serial.run("cat /tmp/failed 2>/dev/null; pouch list")?, "Pouch containers:");
     Ok(())
 }
+
+/// The reaper inside may be later than the end of its command.
+pub fn a_command_that_ends_at_once_ends_its_reaper(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    let many = "for i in $(seq 400); do pouch run r --init --tty none -- true </dev/null || echo $i $?; done";
+    assert_eq!(serial.run_within(deadline::ANSWER, many)?, "");
+    Ok(())
+}
