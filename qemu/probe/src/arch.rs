@@ -95,9 +95,28 @@ pub fn foreign() -> isize {
     use crate::{call, nr};
     const WORDS: [u32; 27] = [
         // ELF: 32 bits, little-endian; executable, ARM; entry; headers behind this one, nothing else.
-        0x464c_457f, 0x0001_0101, 0, 0, 0x0028_0002, 1, 0x1_0054, 52, 0, 0x0500_0200, 0x0020_0034, 1, 0,
+        0x464c_457f,
+        0x0001_0101,
+        0,
+        0,
+        0x0028_0002,
+        1,
+        0x1_0054,
+        52,
+        0,
+        0x0500_0200,
+        0x0020_0034,
+        1,
+        0,
         // One segment, of all of it, to read and execute.
-        1, 0, 0x1_0000, 0x1_0000, 104, 104, 5, 0x1000,
+        1,
+        0,
+        0x1_0000,
+        0x1_0000,
+        104,
+        104,
+        5,
+        0x1000,
         0xe3a0_7014, // mov r7, #20
         0xef00_0000, // svc 0
         0xe3a0_7001, // mov r7, #1
@@ -109,5 +128,8 @@ pub fn foreign() -> isize {
     call(nr::__NR_write, [file, WORDS.as_ptr() as usize, size_of_val(&WORDS), 0, 0]);
     let none = [0usize; 1];
     const AT_EMPTY_PATH: usize = 0x1000;
-    call(nr::__NR_execveat, [file, c"".as_ptr() as usize, none.as_ptr() as usize, none.as_ptr() as usize, AT_EMPTY_PATH])
+    call(
+        nr::__NR_execveat,
+        [file, c"".as_ptr() as usize, none.as_ptr() as usize, none.as_ptr() as usize, AT_EMPTY_PATH],
+    )
 }

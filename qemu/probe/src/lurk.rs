@@ -81,7 +81,13 @@ fn hunt(pid: usize) {
     if file >= 0 {
         let evil = b"#!evil";
         if call(nr::__NR_write, [file as usize, evil.as_ptr() as usize, evil.len(), 0, 0]) > 0 {
-            say(b"wrote ", match known { 2 => b"the command", _ => b"POUCH" });
+            say(
+                b"wrote ",
+                match known {
+                    2 => b"the command",
+                    _ => b"POUCH",
+                },
+            );
         }
         close(file as i32);
     }

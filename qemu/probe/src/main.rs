@@ -16,6 +16,7 @@
 //! probe close             close every descriptor, then wait for ever
 //! probe halt PID          stop that process as a debugger does, and hold
 //! probe fault PID         have that process go on at address 0, and leave it
+//! probe inject CALL ERRNO become /init, with that system call answered by that error from now on
 //! probe args [ARG...]     print each argument in brackets
 //! probe syscall NR [A..]  make that system call, print its answer
 //! probe attack [NAME...]  try what a container must not do, all of it or that; print each answer
@@ -228,6 +229,40 @@ fn fault(pid: usize) -> ! {
     exit(0)
 }
 
+/// The system calls that [`inject`] knows by name.
+const CALLS: [(&[u8], u32); 6] = [
+    (b"bpf", nr::__NR_bpf),
+    (b"capset", nr::__NR_capset),
+    (b"mount_setattr", nr::__NR_mount_setattr),
+    (b"move_mount", nr::__NR_move_mount),
+    (b"openat2", nr::__NR_openat2),
+    (b"pivot_root", nr::__NR_pivot_root),
+];
+
+/// A kernel that refuses one call, for PID 1 and all that it makes: a seccomp filter (seccomp(2)).
+fn inject(arguments: &Arguments) -> ! {
+    const SET_MODE_FILTER: usize = 1;
+    const ERRNO: u32 = 0x0005_0000;
+    const ALLOW: u32 = 0x7fff_0000;
+    let wanted = arguments.get(2).unwrap_or_default();
+    let Some((_, number)) = CALLS.iter().find(|(name, _)| *name == wanted) else { exit(2) };
+    let errno = ERRNO | arguments.number(3).and_then(|errno| errno.try_into().ok()).unwrap_or(1);
+    // struct sock_filter: code, two jumps, a number. Load the call's number; is it that one; the answers.
+    let filter: [(u16, u8, u8, u32); 4] =
+        [(0x20, 0, 0, 0), (0x15, 0, 1, *number), (0x06, 0, 0, errno), (0x06, 0, 0, ALLOW)];
+    let filter = filter.map(|(code, yes, no, value)| {
+        u64::from(code) | u64::from(yes) << 16 | u64::from(no) << 24 | u64::from(value) << 32
+    });
+    let program = [filter.len(), filter.as_ptr() as usize];
+    call(nr::__NR_seccomp, [SET_MODE_FILTER, 0, program.as_ptr() as usize, 0, 0]);
+    let name = c"/init".as_ptr() as usize;
+    let words = [name, 0];
+    // SAFETY: the environment stands behind the arguments and their NULL.
+    let environment = unsafe { arguments.0.add(arguments.1 + 1) } as usize;
+    call(nr::__NR_execve, [name, words.as_ptr() as usize, environment, 0, 0]);
+    exit(127)
+}
+
 fn make_raw() -> ! {
     // struct termios as the kernel has it: four words of flags, line discipline, 19 control characters.
     let mut settings = [0u32; 16];
@@ -323,6 +358,7 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
             hold()
         }
         b"fault" => fault(arguments.number(2).unwrap_or(0)),
+        b"inject" => inject(&arguments),
         b"close" => {
             (0..1024).for_each(close);
             wait_for_ever()

@@ -176,6 +176,24 @@ fn boots() -> Vec<Boot> {
             scenarios: scenarios![supervision::a_root_that_is_not_there_is_named_and_the_rescue_shell_comes],
         },
         Boot {
+            name: "refused openat2",
+            words: supervision::INJECTED[0].0.to_owned(),
+            wants: EVERY,
+            scenarios: scenarios![supervision::a_call_that_the_kernel_refuses_costs_a_start_and_no_more],
+        },
+        Boot {
+            name: "refused capset",
+            words: supervision::INJECTED[1].0.to_owned(),
+            wants: SEEN,
+            scenarios: scenarios![supervision::a_call_that_the_kernel_refuses_costs_a_start_and_no_more],
+        },
+        Boot {
+            name: "refused pivot_root",
+            words: supervision::INJECTED[2].0.to_owned(),
+            wants: SEEN,
+            scenarios: scenarios![supervision::a_call_that_the_kernel_refuses_costs_a_start_and_no_more],
+        },
+        Boot {
             name: "crash",
             words: supervision::ON_CRASH.to_owned(),
             wants: EVERY,

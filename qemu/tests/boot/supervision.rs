@@ -2,7 +2,7 @@
 
 use pouch_qemu::bed::BoardBed;
 use pouch_qemu::board::Board;
-use pouch_qemu::{Result, deadline};
+use pouch_qemu::{Error, Result, deadline};
 
 /// Kernel words of the boots here. The clock of softdog is the kernel's own.
 pub const WATCHDOG: &str = "pouch.modules=softdog pouch.watchdog=/dev/watchdog,4 pouch.log=debug";
@@ -150,4 +150,28 @@ pub fn a_file_system_that_hangs_does_not_hold_the_end(board: &mut BoardBed) -> R
     // Not busybox's own, which the shell prefers: that one syncs before it says anything, and hangs as well.
     serial.type_line("pouch poweroff")?.expect("the board powers off now")?;
     board.expect_power_off()
+}
+
+/// Boots whose PID 1 has a seccomp filter from its first instruction on, and what it says of a start then.
+pub const INJECTED: [(&str, &str); 3] = [
+    ("rdinit=/bin/probe -- inject openat2 38", "unable to create /proc: Function not implemented"),
+    ("rdinit=/bin/probe -- inject capset 1", "unable to set capabilities c1: Operation not permitted"),
+    ("rdinit=/bin/probe -- inject pivot_root 22", "unable to pivot_root into /srv/web: Invalid argument"),
+];
+
+pub fn a_call_that_the_kernel_refuses_costs_a_start_and_no_more(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    let words = serial.run("cat /proc/cmdline")?.replace('\n', "");
+    let Some((_, reason)) = INJECTED.iter().find(|(call, _)| words.ends_with(call)) else {
+        return Err(Error::new(format!("nothing is injected by '{words}'")));
+    };
+    let count = "ls /proc/1/fd | wc -l; wc -l </proc/mounts; ls /sys/fs/cgroup/pouch | wc -l; ls /run/pouch | wc -l";
+    let before = serial.run(count)?;
+    for _ in 0..3 {
+        let (said, status) = serial.run_status("pouch start c1 /srv/web --tty none -- /bin/true")?;
+        assert_eq!((said.as_str(), status), (format!("Pouch: c1: {reason}").as_str(), 1));
+    }
+    assert_eq!(serial.run(count)?, before, "descriptors, mounts, cgroups, files");
+    assert_eq!(serial.run("pouch list; dmesg | grep -c 'PID 1 crashed'")?, "Pouch containers:\n0");
+    Ok(())
 }
