@@ -216,6 +216,9 @@ pub fn a_line_that_nobody_reads_costs_the_others_nothing(board: &mut BoardBed) -
     second.send(b"connect flood\r")?;
     // QEMU's own buffers fill first. The flood comes to its end all the same, and this line works meanwhile.
     until(first, "sleep 1; grep STATE /run/pouch/cont_flood", "ended")?;
+    // A minute of it, in which this line is worked on.
+    let work = "i=0; while [ $i -lt 12 ]; do sleep 5; pouch run busy$i --tty none -- true </dev/null || echo $?; i=$((i+1)); done";
+    assert_eq!(first.run_within(deadline::HEAVY, work)?, "");
     second.stop_reading(false);
     second.expect_within(deadline::HEAVY, " bytes lost]\n")?;
     second.expect_within(deadline::HEAVY, "flood exited with status 0\n")?.expect("Console connected\n")?.prompt()?;
