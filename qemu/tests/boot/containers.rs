@@ -231,7 +231,8 @@ pub fn a_restart_keeps_one_with_its_command(board: &mut BoardBed) -> Result<()> 
 pub fn a_line_on_one_that_waits_returns_when_it_is_destroyed(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
     serial.run("pouch start r1 --restart always -- /bin/false")?;
-    serial.run("until grep -q 'RESTARTS: [5-9]' /run/pouch/cont_r1; do :; done")?;
+    // Three seconds of waiting are before it then.
+    serial.run("until tr '\\n' ' ' </run/pouch/cont_r1 | grep -q 'STATE: waiting.*RESTARTS: [5-9]'; do :; done")?;
     serial.type_line("(sleep 2; pouch destroy r1) & pouch attach r1")?.expect("tty1 connected\n")?;
     serial.expect("Console connected\n")?.send(b"\r")?.prompt()?;
     // One that takes TERM from a descriptor hears it.
