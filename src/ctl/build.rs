@@ -596,7 +596,7 @@ impl Build<'_, '_> {
             return Err(Reason::Copy.into());
         }
         let to = self.state.inside(&last)?;
-        let folder = count > 2 || last == b"." || last.ends_with(b"/") || last.ends_with(b"/.");
+        let folder = count > 2 || matches!(last.as_slice(), [b'.'] | [.., b'/'] | [.., b'/', b'.']);
         let mut bring = Bring {
             unpack: &mut *self.unpack,
             context: file::open_at(None, c".", OFlags::DIRECTORY)?,

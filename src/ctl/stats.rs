@@ -10,7 +10,7 @@ use super::socket::{Lost, OUTSIDE, Room, Socket};
 use super::start::in_front;
 use crate::format::message::{MESSAGE_MAX, Reply, Request};
 use crate::format::name::NAME_MAX;
-use crate::format::text::{Plain, Take, Text, cut, decimal, line_of, nth, put, which};
+use crate::format::text::{Plain, Take, Text, cut, decimal, find, line_of, nth, put, which};
 use crate::format::{number, unit};
 use crate::jail::c_string;
 use crate::sys::{file, lend, signal, stdio, terminal, time, wait};
@@ -219,7 +219,7 @@ fn read(sample: &mut Sample) {
 /// The sum of the numbers behind a word.
 fn sum(text: &[u8], word: &[u8]) -> u64 {
     let (mut sum, mut rest) = (NONE, text);
-    while let Some(at) = rest.windows(word.len()).position(|some| some == word) {
+    while let Some(at) = find(rest, word) {
         rest = rest.get(at + word.len()..).unwrap_or_default();
         let digits = cut(cut(rest, b' ').0, b'\n').0;
         // The first makes a number of what was none.

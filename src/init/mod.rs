@@ -74,8 +74,8 @@ struct Init {
     binary: OwnedFd,
     /// Another one that is being tried.
     trial: Option<reexec::Trial>,
-    /// This turn may have used much of the stack.
-    deep: bool,
+    /// When memory is given back that the way here needed; [`tables::NEVER`] when that is done.
+    shrink_at: u64,
 }
 
 pub use reexec::judge;
@@ -137,7 +137,7 @@ impl Init {
             spare: clients::spare(&binary),
             binary,
             trial: None,
-            deep: true,
+            shrink_at: 0,
         })
     }
 
@@ -152,12 +152,15 @@ impl Init {
             if let Some(status) = self.t.exit {
                 return status;
             }
+            self.wait();
+            let now = time::now_ms();
             // What came was more than bytes to pass on: an idle PID 1 is to be small. Not between the turns of one
             // request, which would map each page again.
-            if !self.wait() && core::mem::take(&mut self.deep) {
+            if now >= self.shrink_at {
+                self.shrink_at = tables::NEVER;
                 process::shrink();
             }
-            self.due(time::now_ms());
+            self.due(now);
             if let Some(number) = signal::sent() {
                 crash::faulted(number);
             }

@@ -41,8 +41,8 @@ const TOKENS: [Token; 11] = [
 
 /// The most events taken in one turn, so that none of many is far behind.
 const BATCH: usize = 32;
-/// Milliseconds in which nothing comes before PID 1 takes itself for idle and gives memory back.
-const QUIET: u32 = 50;
+/// Milliseconds in which nothing but bytes to pass on comes before PID 1 gives memory back.
+const QUIET: u64 = 50;
 
 pub(super) fn new() -> Result<OwnedFd, Errno> {
     file::epoll()
@@ -117,19 +117,16 @@ pub(super) fn unwatch(epoll: &OwnedFd, fd: &mut Option<OwnedFd>) {
 }
 
 impl Init {
-    /// Waits for an event or the next deadline, and hands the events on. False if none came.
-    pub(super) fn wait(&mut self) -> bool {
-        let at = self.deadline();
-        let mut timeout = match at {
-            NEVER => u32::MAX,
-            _ => at.saturating_sub(time::now_ms()).min(1_000_000_000) as u32,
+    /// Waits for an event or the next deadline, and hands the events on.
+    pub(super) fn wait(&mut self) {
+        let at = self.deadline().min(self.shrink_at);
+        let timeout = match at {
+            NEVER => -1,
+            _ => at.saturating_sub(time::now_ms()).min(1_000_000_000) as i32,
         };
-        if self.deep {
-            timeout = timeout.min(QUIET);
-        }
         let mut room = [epoll_event { events: 0, data: 0 }; BATCH];
         // EINTR, and nothing else can be, is no event.
-        let count = file::wait(&self.epoll, &mut room, timeout as i32).unwrap_or(0);
+        let count = file::wait(&self.epoll, &mut room, timeout).unwrap_or(0);
         let events = room.get(..count).unwrap_or_default();
         // Signals first: a child's end is known before the silence of its descriptors is read.
         for event in events {
@@ -137,7 +134,9 @@ impl Init {
                 self.signals_ready();
             }
             let [token, _] = (event.data as u16).to_be_bytes();
-            self.deep |= ![Token::Line as u8, Token::Session as u8].contains(&token);
+            if ![Token::Line as u8, Token::Session as u8].contains(&token) {
+                self.shrink_at = time::now_ms() + QUIET;
+            }
         }
         for event in events {
             self.dispatch(
@@ -145,7 +144,6 @@ impl Init {
                 EventFlags::from_bits_retain(event.events),
             );
         }
-        count > 0
     }
 
     fn dispatch(&mut self, number: u16, flags: EventFlags) {
