@@ -13,9 +13,11 @@
 
 #[allow(dead_code, reason = "the probe's, who does more")]
 mod arch;
+mod kernel;
 mod memory;
 
 use core::ffi::{CStr, c_char};
+use kernel::{call, decimal, exit, now, write};
 use linux_raw_sys::general as nr;
 
 /// The key: a character that no prompt and no status line shows.
@@ -31,55 +33,13 @@ const QUIET: u64 = 400;
 /// Milliseconds after which nobody waits any more.
 const LIMIT: u64 = 20_000;
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    exit(101)
+fn print(bytes: &[u8]) {
+    write(1, bytes);
 }
 
-fn call(number: u32, a: [usize; 5]) -> isize {
-    // SAFETY: every caller in this file passes numbers, or pointers to values that outlive the call.
-    unsafe { arch::syscall(number, a) }
-}
-
-fn exit(status: usize) -> ! {
-    loop {
-        call(nr::__NR_exit_group, [status, 0, 0, 0, 0]);
-    }
-}
-
-/// Nanoseconds of the monotonic clock.
-fn now() -> u64 {
-    #[cfg(target_arch = "arm")]
-    let number = nr::__NR_clock_gettime64;
-    #[cfg(not(target_arch = "arm"))]
-    let number = nr::__NR_clock_gettime;
-    let mut time = [0u64; 2];
-    call(number, [1, time.as_mut_ptr() as usize, 0, 0, 0]);
-    time[0] * 1_000_000_000 + time[1]
-}
-
-fn print(mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        match call(nr::__NR_write, [1, bytes.as_ptr() as usize, bytes.len(), 0, 0]) {
-            count if count > 0 => bytes = bytes.get(count as usize..).unwrap_or_default(),
-            -4 | -11 => {}
-            _ => return,
-        }
-    }
-}
-
-fn show(mut value: u64) {
-    let mut room = [b' '; 21];
-    let mut at = room.len();
-    while at > 1 {
-        at -= 1;
-        room[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    print(&room[at - 1..]);
+fn show(value: u64) {
+    print(b" ");
+    print(decimal(value, &mut [0; 20]));
 }
 
 fn fail(words: &[u8]) -> ! {
@@ -110,14 +70,9 @@ impl Terminal {
         }
         let mut path = [0; 24];
         path[..9].copy_from_slice(b"/dev/pts/");
-        let mut digits = [0; 10];
-        let mut at = digits.len();
-        while at == digits.len() || number > 0 {
-            at -= 1;
-            digits[at] = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
-        path[9..9 + digits.len() - at].copy_from_slice(&digits[at..]);
+        let mut digits = [0; 20];
+        let digits = decimal(number.into(), &mut digits);
+        path[9..9 + digits.len()].copy_from_slice(digits);
         (Self(master), path)
     }
 

@@ -32,67 +32,33 @@
 mod arch;
 mod attack;
 mod flood;
+mod kernel;
 mod lurk;
 mod memory;
 mod storm;
 
 use core::ffi::{CStr, c_char};
+use kernel::{call, decimal, exit, write as write_all};
 use linux_raw_sys::general as nr;
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    exit(101)
-}
-
-fn call(number: u32, a: [usize; 5]) -> isize {
-    // SAFETY: every caller in this file passes numbers, or pointers to values that outlive the call.
-    unsafe { arch::syscall(number, a) }
-}
-
-fn exit(status: usize) -> ! {
-    loop {
-        call(nr::__NR_exit_group, [status, 0, 0, 0, 0]);
-    }
-}
-
 /// Writes all of it; a terminal that hung up ends the program.
-fn print(mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        let count = call(nr::__NR_write, [1, bytes.as_ptr() as usize, bytes.len(), 0, 0]);
-        match usize::try_from(count) {
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            // EINTR; EAGAIN happens where somebody made the terminal non-blocking.
-            Err(_) if count == -4 || count == -11 => {}
-            Err(_) => exit(1),
-        }
-    }
-}
-
-/// A number in decimal, right-aligned in `room`.
-fn decimal(mut value: usize, room: &mut [u8; 20]) -> &[u8] {
-    let mut at = room.len();
-    loop {
-        at = at.saturating_sub(1);
-        if let Some(digit) = room.get_mut(at) {
-            *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        }
-        value /= 10;
-        if value == 0 || at == 0 {
-            return room.get(at..).unwrap_or_default();
-        }
+fn print(bytes: &[u8]) {
+    if !write_all(1, bytes) {
+        exit(1)
     }
 }
 
 /// A path in `room`, NUL behind it: parts, a number, an end. What does not fit is cut.
 fn in_folder(parts: &[&[u8]], number: usize, end: &[u8], room: &mut [u8; 64]) {
     let mut digits = [0; 20];
-    let bytes = parts.iter().flat_map(|part| part.iter()).chain(decimal(number, &mut digits)).chain(end).chain(&[0]);
+    let bytes =
+        parts.iter().flat_map(|part| part.iter()).chain(decimal(number as u64, &mut digits)).chain(end).chain(&[0]);
     room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
 }
 
 fn say_number(before: &[u8], value: usize, after: &[u8]) {
     print(before);
-    print(decimal(value, &mut [0; 20]));
+    print(decimal(value as u64, &mut [0; 20]));
     print(after);
 }
 
@@ -189,7 +155,7 @@ fn write(limit: Option<usize>) -> ! {
     while limit.is_none_or(|limit| written < limit) {
         number += 1;
         let mut room = [b'0'; 20];
-        decimal(number, &mut room);
+        decimal(number as u64, &mut room);
         for digit in &mut room {
             if *digit == 0 {
                 *digit = b'0';

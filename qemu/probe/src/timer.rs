@@ -20,9 +20,11 @@
 
 #[allow(dead_code, reason = "the probe's, who does more")]
 mod arch;
+mod kernel;
 mod memory;
 
 use core::ffi::{CStr, c_char};
+use kernel::{call, decimal, exit, now, write};
 use linux_raw_sys::general as nr;
 
 /// Names, rounds of each.
@@ -39,33 +41,6 @@ const NONE: u32 = u32::MAX;
 /// First and end of each run; zero, which costs nothing in the file, is no run.
 static mut TIMES: [[[u32; 2]; ROUNDS]; NAMES] = [[[0; 2]; ROUNDS]; NAMES];
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    exit(101)
-}
-
-fn call(number: u32, a: [usize; 5]) -> isize {
-    // SAFETY: every caller in this file passes numbers, or pointers to values that outlive the call.
-    unsafe { arch::syscall(number, a) }
-}
-
-fn exit(status: usize) -> ! {
-    loop {
-        call(nr::__NR_exit_group, [status, 0, 0, 0, 0]);
-    }
-}
-
-/// Nanoseconds of the monotonic clock.
-fn now() -> u64 {
-    #[cfg(target_arch = "arm")]
-    let number = nr::__NR_clock_gettime64;
-    #[cfg(not(target_arch = "arm"))]
-    let number = nr::__NR_clock_gettime;
-    let mut time = [0u64; 2];
-    call(number, [1, time.as_mut_ptr() as usize, 0, 0, 0]);
-    time[0] * 1_000_000_000 + time[1]
-}
-
 fn sleep(milliseconds: usize) {
     #[cfg(target_arch = "arm")]
     let number = nr::__NR_clock_nanosleep_time64;
@@ -75,30 +50,8 @@ fn sleep(milliseconds: usize) {
     call(number, [1, 0, time.as_ptr() as usize, 0, 0]);
 }
 
-fn write(fd: isize, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        match call(nr::__NR_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0]) {
-            count if count > 0 => bytes = bytes.get(count as usize..).unwrap_or_default(),
-            -4 | -11 => {}
-            _ => return,
-        }
-    }
-}
-
 fn print(bytes: &[u8]) {
     write(1, bytes);
-}
-
-fn decimal(mut value: u64, room: &mut [u8; 20]) -> &[u8] {
-    let mut at = room.len();
-    loop {
-        at -= 1;
-        room[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 || at == 0 {
-            return &room[at..];
-        }
-    }
 }
 
 fn number(text: &[u8]) -> Option<u64> {
@@ -383,7 +336,7 @@ fn orphan(release: [i32; 2], told: [i32; 2]) -> usize {
             call(nr::__NR_read, [release[0] as usize, &raw mut byte as usize, 1, 0, 0]);
             exit(0);
         }
-        write(told[1] as isize, &own.to_ne_bytes());
+        write(told[1] as usize, &own.to_ne_bytes());
         exit(0);
     }
     let mut pid = [0u8; size_of::<usize>()];
@@ -438,7 +391,7 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
         verb @ (b"first" | b"hold") => {
             let path = if words.count > 2 { words.full(2) } else { b"/first\0" };
             let file = open(path, REPLACE);
-            write(file, decimal(began, &mut [0; 20]));
+            write(file as usize, decimal(began, &mut [0; 20]));
             close(file);
             if verb == b"hold" {
                 print(b"holding\n");
