@@ -144,8 +144,6 @@ impl Init {
     /// The loop.
     #[inline(never)] // its frame is not to be part of the loop's
     fn turn_until_the_end(&mut self) -> u8 {
-        // Word of what ended while no signalfd was there may be lost: see signalfd.
-        self.reap();
         self.due(time::now_ms());
         marks::tell();
         loop {

@@ -20,12 +20,6 @@ pub(super) fn stand_by(command: i32) -> ! {
     // blocked is how PID 1 of the host sees that this one hears TERM.
     let signals = signal::signalfd();
     loop {
-        // First, since word of what ended before the signalfd was there may be lost.
-        while let Some((pid, status)) = process::reap() {
-            if pid == command {
-                sys::exit(status);
-            }
-        }
         if let Ok(signals) = &signals {
             let mut fds = [PollFd::from_borrowed_fd(lend(signals), PollFlags::IN)];
             let _ = poll(&mut fds, None);
@@ -33,6 +27,11 @@ pub(super) fn stand_by(command: i32) -> ! {
                 if by_process && signal != CHILD {
                     process::signal_one(command, signal);
                 }
+            }
+        }
+        while let Some((pid, status)) = process::reap() {
+            if pid == command {
+                sys::exit(status);
             }
         }
     }

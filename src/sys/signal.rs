@@ -44,15 +44,17 @@ pub fn unblock() {
 }
 
 /// signalfd(2) for every signal but the faults; non-blocking, close-on-exec. Only what is
-/// blocked comes by it. A SIGCHLD that waits is discarded (sigaction(2) with SIG_DFL does
-/// that), so whoever calls this reaps once before it waits.
+/// blocked comes by it.
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM.
 pub fn signalfd() -> Result<OwnedFd, Errno> {
     const CHLD: u8 = 17;
-    // Whoever started this may have ignored it, and then the kernel reaps, and nobody hears how children ended.
-    set_action(CHLD, SIG_DFL, 0);
+    // Whoever started this may have ignored it, and then the kernel reaps, and nobody hears how children ended. Only
+    // then: to set it anew discards one that waits (sigaction(2)).
+    if is_ignored(CHLD) {
+        set_action(CHLD, SIG_DFL, 0);
+    }
     let set = ALL_BUT_FAULTS;
     let flags = (nr::O_CLOEXEC | nr::O_NONBLOCK) as usize;
     // SAFETY: the kernel reads eight bytes at `set`; what it answers is a new descriptor that nobody else owns.
@@ -103,6 +105,21 @@ fn set_action(signal: u8, handler: usize, flags: usize) {
             [signal.into(), &raw const action as usize, 0, 8],
         )
     };
+}
+
+fn is_ignored(signal: u8) -> bool {
+    let mut action = Action {
+        handler: SIG_DFL,
+        flags: 0,
+        restorer: 0,
+        mask: [0; 2],
+    };
+    // SAFETY: the kernel writes one sigaction, which is read as the kernel left it: the pointer went as a number.
+    unsafe {
+        let at = &raw mut action;
+        let _ = call(nr::__NR_rt_sigaction, [signal.into(), 0, at as usize, 8]);
+        (&raw const action.handler).read_volatile() == SIG_IGN
+    }
 }
 
 /// Ignores a signal (SIGPIPE, in PID 1).
@@ -202,4 +219,23 @@ pub fn next(signals: &OwnedFd) -> Option<(u8, bool)> {
     let [signal, _, _, _, _, _, _, _, code, .., _] = record;
     let sign = record.get(11).copied().unwrap_or(0);
     (len == RECORD).then_some((signal, code == 0 || sign & 0x80 != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_was_not_heard_of_yet_is_not_lost_to_a_signalfd() {
+        const CHLD: usize = 17;
+        block();
+        let (process, thread) = (rustix::process::getpid(), rustix::thread::gettid());
+        let ids = [process, thread].map(|id| id.as_raw_nonzero().get() as usize);
+        // SAFETY: no pointer; this thread has the signal blocked.
+        unsafe { call(nr::__NR_tgkill, [ids[0], ids[1], CHLD]) }.unwrap();
+        let signals = signalfd().unwrap();
+        assert_eq!(next(&signals), Some((CHLD as u8, true)));
+        assert_eq!(next(&signals), None);
+        unblock();
+    }
 }
