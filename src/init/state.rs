@@ -55,44 +55,32 @@ fn place<'a>(t: &'a mut Tables, table: u8, id: u8, make: bool) -> Option<Place<'
         3 if id == 0 => Place::of(&mut t.ending, shutdown::FIELDS),
         4 if id == 0 => Place::of(&mut t.board, switchboard::FIELDS),
         5 | 6 => {
-            if make && t.units.get(id).is_none() {
-                t.units.put(id, no_unit());
-            }
-            let unit = t.units.get_mut(id)?;
+            let unit = t.units.get_or(id, || make.then(no_unit))?;
             match table {
                 5 => Place::of(unit, UNIT),
                 _ => Place::of(&mut unit.life, unit::FIELDS),
             }
         }
-        7 => {
-            if make && t.sessions.get(id).is_none() {
-                t.sessions.put(id, no_session());
-            }
-            Place::of(t.sessions.get_mut(id)?, SESSION)
-        }
+        7 => Place::of(t.sessions.get_or(id, || make.then(no_session))?, SESSION),
         8 | 9 => {
-            if make && t.lines.get(id).is_none() {
-                t.lines.put(id, no_line());
-            }
-            let line = t.lines.get_mut(id)?;
+            let line = t.lines.get_or(id, || make.then(no_line))?;
             match table {
                 8 => Place::of(line, LINE),
                 _ => Place::of(&mut line.shell, SHELL),
             }
         }
         10 => {
-            if make && t.clients.get(id).is_none() {
-                // Any descriptor: its own number comes with its fields.
-                let fd = memory().ok()?;
-                let record = ClientRecord {
-                    fd,
+            let new = || match make {
+                false => None,
+                true => Some(ClientRecord {
+                    // Any descriptor: its own number comes with its fields.
+                    fd: memory().ok()?,
                     inside: None,
                     pid: 0,
                     waits: Waits::Request,
-                };
-                t.clients.put(id, record);
-            }
-            Place::of(t.clients.get_mut(id)?, CLIENT)
+                }),
+            };
+            Place::of(t.clients.get_or(id, new)?, CLIENT)
         }
         _ => return None,
     })

@@ -47,6 +47,14 @@ impl<T, const N: usize> Slots<T, N> {
         taken.then(|| unsafe { place.assume_init_mut() })
     }
 
+    /// The record at a place to change; where none is, the one that `new` makes, if it makes one.
+    pub fn get_or(&mut self, at: u8, new: impl FnOnce() -> Option<T>) -> Option<&mut T> {
+        if self.get(at).is_none() {
+            self.put(at, new()?);
+        }
+        self.get_mut(at)
+    }
+
     /// Puts a record there, in place of one that was. Beyond the end it is let go.
     pub fn put(&mut self, at: u8, record: T) {
         self.vacate(at);
@@ -90,5 +98,10 @@ mod tests {
         slots.vacate(9);
         assert_eq!((slots.free(), Rc::strong_count(&counted)), (Some(0), 2));
         assert!(slots.get_mut(0).is_none() && slots.get_mut(1).is_some());
+        assert!(slots.get_or(0, || None).is_none());
+        assert!(slots.get_or(0, || Some(counted.clone())).is_some());
+        assert!(slots.get_or(1, || None).is_some());
+        assert!(slots.get_or(2, || Some(counted.clone())).is_none());
+        assert_eq!(Rc::strong_count(&counted), 3);
     }
 }
