@@ -133,10 +133,13 @@ impl Init {
             if event.data == 0 {
                 self.signals_ready();
             }
+        }
+        let passes_on = |event: &epoll_event| {
             let [token, _] = (event.data as u16).to_be_bytes();
-            if ![Token::Line as u8, Token::Session as u8].contains(&token) {
-                self.shrink_at = time::now_ms() + QUIET;
-            }
+            token == Token::Line as u8 || token == Token::Session as u8
+        };
+        if !events.iter().all(passes_on) {
+            self.shrink_at = time::now_ms() + QUIET;
         }
         for event in events {
             self.dispatch(
