@@ -89,8 +89,11 @@ fn read<'a>(words: &'a [&'a CStr]) -> Result<Words<'a>, Usage<'a>> {
     Ok(read)
 }
 
-/// Reads the file and enters the folder; the file's name, and how long it is.
-fn enter<'a>(words: &Words<'a>, text: &mut [u8]) -> Result<usize, (&'a [u8], Errno)> {
+/// A file's name and how long it is, or what cannot be read and why.
+type File<'a> = Result<(&'a [u8], usize), (&'a [u8], Errno)>;
+
+/// Reads the file and enters the folder.
+fn enter<'a>(words: &Words<'a>, text: &mut [u8]) -> File<'a> {
     let mut room: Path = [0; 4096];
     let [file, _, folder] = *words;
     let mut read = |name: &'a [u8]| {
@@ -98,11 +101,12 @@ fn enter<'a>(words: &Words<'a>, text: &mut [u8]) -> Result<usize, (&'a [u8], Err
         let len = c_string(&[name], &mut room).and_then(|path| Ok(whole(path, text)?.len()));
         match len {
             Ok(len) if len > SIZE_MAX => Err((name, Errno::FBIG)),
-            len => len.map_err(|error| (name, error)),
+            Ok(len) => Ok((name, len)),
+            Err(error) => Err((name, error)),
         }
     };
     // A file that was named is found from here, and one that was not in the folder.
-    let len = file.map(&mut read).transpose()?;
+    let named = file.map(&mut read).transpose()?;
     let folder = match (folder, file) {
         (Some(folder), _) => folder,
         (None, Some(file)) => jail::apart(file).0,
@@ -113,8 +117,8 @@ fn enter<'a>(words: &Words<'a>, text: &mut [u8]) -> Result<usize, (&'a [u8], Err
         path.and_then(rustix::process::chdir)
             .map_err(|error| (folder, error))?;
     }
-    match len {
-        Some(len) => Ok(len),
+    match named {
+        Some(named) => Ok(named),
         None => match read(POUCHFILE) {
             Err((_, Errno::NOENT)) => read(DOCKERFILE),
             read => read,
@@ -132,8 +136,8 @@ const DOCKERFILE: &[u8] = b"Dockerfile";
 pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Result<u8, Usage<'a>> {
     let words = read(words)?;
     let mut text = [0; SIZE_MAX + 1];
-    let text = match enter(&words, &mut text) {
-        Ok(len) => text.get(..len).unwrap_or_default(),
+    let (file, text) = match enter(&words, &mut text) {
+        Ok((file, len)) => (file, text.get(..len).unwrap_or_default()),
         Err((what, error)) => {
             // Without either name in the folder the first is the one that is missed.
             let what = match (words, what) {
@@ -147,7 +151,7 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
     };
     let mut here: Path = [0; 4096];
     let len = file::link(c"/proc/self/cwd", &mut here).unwrap_or(0);
-    let [file, tag, _] = words;
+    let [_, tag, _] = words;
     let own = jail::apart(here.get(..len).unwrap_or_default()).1;
     let mut room = [0; 64];
     let name = match c_string(&[tag.unwrap_or(own)], &mut room) {
@@ -160,13 +164,6 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
             });
         }
     };
-    // Which of the two it was is told by what is there.
-    let file = file.unwrap_or(
-        match rustix::fs::access(c"Pouchfile", rustix::fs::Access::EXISTS) {
-            Ok(()) => POUCHFILE,
-            Err(_) => DOCKERFILE,
-        },
-    );
     let signals = signal::signalfd().ok();
     signal::block();
     let mut unpack = Unpack::new(&signals, err);
