@@ -41,7 +41,7 @@ const EVERY: fn(&Board) -> bool = |_| true;
 const SEEN: fn(&Board) -> bool = |board| board.machine == "pc";
 
 fn boots() -> Vec<Boot> {
-    vec![
+    let mut boots = vec![
         // The longest of all begins first.
         Boot {
             name: "soak",
@@ -176,24 +176,6 @@ fn boots() -> Vec<Boot> {
             scenarios: scenarios![supervision::a_root_that_is_not_there_is_named_and_the_rescue_shell_comes],
         },
         Boot {
-            name: "refused openat2",
-            words: supervision::INJECTED[0].0.to_owned(),
-            wants: EVERY,
-            scenarios: scenarios![supervision::a_call_that_the_kernel_refuses_costs_a_start_and_no_more],
-        },
-        Boot {
-            name: "refused capset",
-            words: supervision::INJECTED[1].0.to_owned(),
-            wants: SEEN,
-            scenarios: scenarios![supervision::a_call_that_the_kernel_refuses_costs_a_start_and_no_more],
-        },
-        Boot {
-            name: "refused pivot_root",
-            words: supervision::INJECTED[2].0.to_owned(),
-            wants: SEEN,
-            scenarios: scenarios![supervision::a_call_that_the_kernel_refuses_costs_a_start_and_no_more],
-        },
-        Boot {
             name: "crash",
             words: supervision::ON_CRASH.to_owned(),
             wants: EVERY,
@@ -243,7 +225,15 @@ fn boots() -> Vec<Boot> {
                 screen::the_kernels_words_stay_readable_on_port_and_screen,
             ],
         },
-    ]
+    ];
+    // One on every board, the others where a boot is short.
+    boots.extend(supervision::INJECTED.iter().zip([EVERY, SEEN, SEEN]).map(|(&(name, words, _), wants)| Boot {
+        name,
+        words: words.to_owned(),
+        wants,
+        scenarios: scenarios![supervision::a_call_that_the_kernel_refuses_costs_a_start_and_no_more],
+    }));
+    boots
 }
 
 fn groups() -> Result<Vec<Group<BoardBed>>> {

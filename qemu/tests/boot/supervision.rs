@@ -153,16 +153,24 @@ pub fn a_file_system_that_hangs_does_not_hold_the_end(board: &mut BoardBed) -> R
 }
 
 /// Boots whose PID 1 has a seccomp filter from its first instruction on, and what it says of a start then.
-pub const INJECTED: [(&str, &str); 3] = [
-    ("rdinit=/bin/probe -- inject openat2 38", "unable to create /proc: Function not implemented"),
-    ("rdinit=/bin/probe -- inject capset 1", "unable to set capabilities c1: Operation not permitted"),
-    ("rdinit=/bin/probe -- inject pivot_root 22", "unable to pivot_root into /srv/web: Invalid argument"),
+pub const INJECTED: [(&str, &str, &str); 3] = [
+    ("refused openat2", "rdinit=/bin/probe -- inject openat2 38", "unable to create /proc: Function not implemented"),
+    (
+        "refused capset",
+        "rdinit=/bin/probe -- inject capset 1",
+        "unable to set capabilities c1: Operation not permitted",
+    ),
+    (
+        "refused pivot_root",
+        "rdinit=/bin/probe -- inject pivot_root 22",
+        "unable to pivot_root into /srv/web: Invalid argument",
+    ),
 ];
 
 pub fn a_call_that_the_kernel_refuses_costs_a_start_and_no_more(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
     let words = serial.run("cat /proc/cmdline")?.replace('\n', "");
-    let Some((_, reason)) = INJECTED.iter().find(|(call, _)| words.ends_with(call)) else {
+    let Some((_, _, reason)) = INJECTED.iter().find(|(_, call, _)| words.ends_with(call)) else {
         return Err(Error::new(format!("nothing is injected by '{words}'")));
     };
     let count = "ls /proc/1/fd | wc -l; wc -l </proc/mounts; ls /sys/fs/cgroup/pouch | wc -l; ls /run/pouch | wc -l";
