@@ -112,10 +112,10 @@ pub fn lurk(serial: &mut Serial, rounds: usize) -> Result<()> {
 
 /// Messages that are nearly right, to the host's socket and to a container's: PID 1 goes on, and loses nothing.
 pub fn storm(serial: &mut Serial, seed: u32, messages: usize) -> Result<()> {
-    // A PID 1 that has crashed was executed again, with words of its own. The kernel's log is no witness here: a
-    // namespace shares the workstation's, which forgets.
+    // What PID 1 itself says of crashes, in its events and by the words that it was executed again with. The kernel's
+    // log is no witness here: a namespace shares the workstation's, which others fill.
     const LEFT: &str = "ls /run/pouch | sort; ls -d /sys/fs/cgroup/pouch/*/ 2>/dev/null; wc -l </proc/self/mountinfo; \
-        tr '\\0' ' ' </proc/1/cmdline";
+        pouch events | grep -c 'after a crash'; tr '\\0' '\\n' </proc/1/cmdline | grep -c -e --resume";
     // What is made once for good is there then.
     serial.run("pouch start eye --tty none -- /bin/true; pouch destroy eye")?;
     let (open, left) = (serial.run("ls /proc/1/fd | wc -l")?, serial.run(LEFT)?);
