@@ -242,6 +242,13 @@ impl Bench<'_> {
         figures: &mut Figures,
         mut look: impl FnMut(&mut Guest, Init, &mut Figures) -> Result<()>,
     ) -> Result<()> {
+        let mut there = inits.to_vec();
+        if let Err(reason) = &self.peers {
+            // Without them these are not in the image, and the guest would have no init.
+            for absent in there.extract_if(.., |init| init.is_a_peer()) {
+                figures.missing(absent, "boot", reason);
+            }
+        }
         let (mut longest, mut came) = (Duration::ZERO, false);
         for round in 0..self.plan.boots {
             if self.begun.elapsed() + longest > PART_BUDGET {
@@ -251,7 +258,7 @@ impl Bench<'_> {
             let begun = Instant::now();
             figures.round = round;
             // Who goes first changes, so that none is always the one after the other.
-            let order: Vec<Init> = if round % 2 == 0 { inits.to_vec() } else { inits.iter().rev().copied().collect() };
+            let order: Vec<Init> = if round % 2 == 0 { there.clone() } else { there.iter().rev().copied().collect() };
             for init in order {
                 self.say(&format!("boot {} of {}, {}", round + 1, self.plan.boots, init.name()));
                 let words = format!("{} {}", init.words(), boot.words);

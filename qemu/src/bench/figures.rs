@@ -13,6 +13,11 @@ pub(super) enum Init {
 }
 
 impl Init {
+    /// It is one of Debian's packages for the bench, not in the board's own image.
+    pub(super) fn is_a_peer(self) -> bool {
+        !matches!(self, Self::Pouch | Self::Busybox)
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Pouch => "pouch",
