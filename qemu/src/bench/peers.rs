@@ -73,6 +73,7 @@ impl Peers {
         match tree {
             Some(tree) if tree.is_dir() => Ok(Self { tree: tree.to_owned() }),
             Some(tree) => Err(format!("no folder {}", tree.display())),
+            None if board.processor == "x86_64" => Err("the peers were left out (POUCH_NO_PEERS)".to_owned()),
             None => Err(format!("peers are fetched for x86-64 alone, not for {}", board.processor)),
         }
     }
