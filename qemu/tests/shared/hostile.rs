@@ -64,7 +64,14 @@ pub fn race(serial: &mut Serial, rounds: usize) -> Result<()> {
         "until [ -e /tmp/outside/naive ]; do touch /srv/race/dst/naive 2>/dev/null; done",
     )?;
     serial.run("rm -f /tmp/outside/naive; rm -f /srv/race/dst/naive /srv/race/dst.link/naive")?;
-    serial.run("pouch stop evil; rm -f /tmp/outside/naive; pouch restart evil")?;
+    serial.run("pouch stop evil; rm -f /tmp/outside/naive")?;
+    // It was ended anywhere in its round. Left as they are, some names would be links whenever the others are not, and
+    // hardly a start would ever go well.
+    let all = names.map(|(name, _)| name).join(" ");
+    serial.run(&format!(
+        "cd /srv/race; for n in {all}; do [ -L $n ] && mv $n $n.x && mv $n.link $n && mv $n.x $n.link; done; cd"
+    ))?;
+    serial.run("pouch restart evil")?;
     let before = serial.run(HOST)?;
     for line in LOOK.lines().filter(|line| !line.is_empty()) {
         serial.run(&format!("echo '{line}' >>/srv/race/bin/look"))?;
