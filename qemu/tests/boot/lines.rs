@@ -117,6 +117,8 @@ pub fn resize_asks_the_terminal_and_the_line_takes_it_along(board: &mut BoardBed
     assert_eq!(serial.run("stty size")?, "24 80");
     serial.run("pouch start c1")?;
     serial.type_line("connect c1")?.expect("tty1 connected\n")?.prompt()?;
+    // For the first 100 ms after a switch a terminal's answers are another session's (pitfall 24): outlast them.
+    serial.run("sleep 1")?;
     serial.type_line("resize")?;
     // The question is no text: it is looked for among the bytes, behind the way to the last corner (a shell asks too).
     let limit = deadline::ANSWER.from_now();
@@ -145,11 +147,14 @@ pub fn a_break_is_left_to_the_kernel(board: &mut BoardBed) -> Result<()> {
     board.machine().qmp.execute("chardev-send-break", json!({ "id": "serial1" }))?;
     second.send(b"one\r")?.expect("one\none\n")?;
     board.serial().type_line("connect keys")?.expect("tty1 connected\n")?;
-    second.expect("[ttyS0 joined]\n")?;
+    second.expect("[ttyS0 joined]\n")?.send(b"\x1d\x1d\x1d")?.expect("Console connected\n")?.prompt()?;
+    board.serial().expect("[ttyS1 left]\n")?;
     board.machine().qmp.execute("chardev-send-break", json!({ "id": "serial0" }))?;
+    // A key on its heels would be read as a second BREAK: QEMU's port keeps the mark until its queue is empty.
+    until(&mut second, "grep -c '^0:.* brk:1 ' /proc/tty/driver/serial", "1")?;
     // Not the container's either: the kernel tells what its key can do.
     board.serial().send(b"h")?.expect("sysrq: HELP")?.send(b"two\r")?.expect("two\ntwo\n")?;
-    second.expect("two\ntwo\n")?;
+    second.type_line("connect keys")?.expect("tty1 connected\n")?.expect("two\ntwo\n")?;
     assert_eq!(
         board
             .serial()
