@@ -42,11 +42,12 @@ retry() {
     die "could not get $what ($FETCH_TRIES attempts)"
 }
 
-# locked NAME COMMAND...: one script at a time does this to the cache; the others wait and then find it done.
+# locked NAME|FILE COMMAND...: one script at a time does this, to the cache or to what FILE stands for; the others wait.
 locked() {
-    local name=$1 fd; shift
-    mkdir -p "$CACHE"
-    exec {fd}>"$CACHE/$name.lock"
+    local name=$1 fd lock; shift
+    case $name in /*) lock=$name; name=$(basename "$name") ;; *) lock=$CACHE/$name ;; esac
+    mkdir -p "$(dirname "$lock")"
+    exec {fd}>"$lock.lock"
     flock -n "$fd" || { say "waiting for another script that holds $name"; flock "$fd"; }
     # The lock dies with the descriptor, which no child may keep: a QEMU would hold it for hours.
     "$@"
@@ -76,6 +77,20 @@ need() {
     say "installing ${missing[*]} (for ${tools[*]})"
     apt_update_once || true
     retry "the packages ${missing[*]}" apt_install_now "${missing[@]}"
+}
+
+# together COMMAND...: runs a command for each line of standard input, the line's words behind it, as many at once as
+# there are processors. Ends the script when one of them failed, once the others have ended.
+together() {
+    local line failed=0 running=0
+    while read -r line; do
+        [ "$running" -lt "$(nproc)" ] || { wait -n || failed=1; running=$((running - 1)); }
+        # shellcheck disable=SC2086 # words
+        "$@" $line </dev/null &
+        running=$((running + 1))
+    done
+    while [ "$running" -gt 0 ]; do wait -n || failed=1; running=$((running - 1)); done
+    [ "$failed" = 0 ] || die "a part of what ran side by side failed (above)"
 }
 
 need_rust() {
@@ -165,6 +180,19 @@ unpack() {
     rm -rf "$folder"
     mv "$work/tree" "$folder"
     rm -rf "$work"
+}
+
+# fetch_files BOARD: sets TREE (its kernel's files) and BUSYBOX; fetches what the cache lacks.
+fetch_files() {
+    local arch; arch=$(board_key "$1" debian)
+    if [ -n "${POUCH_KERNEL:-}" ] && [ -n "${POUCH_MODULES:-}" ]; then TREE=$POUCH_MODULES
+    else
+        TREE=$(unpacked kernel "$arch" "$(board_key "$1" kernel_package)")
+        [ -z "${POUCH_MODULES:-}" ] || TREE=$POUCH_MODULES
+    fi
+    if [ -n "${POUCH_BUSYBOX:-}" ]; then BUSYBOX=$POUCH_BUSYBOX
+    else BUSYBOX=$(unpacked plain "$arch" "$(board_key "$1" busybox_package)")/bin/busybox
+    fi
 }
 
 # host_tool: builds the host crate once and prints the path of its binary.

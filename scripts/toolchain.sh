@@ -5,8 +5,8 @@
 #   debian   Debian's rustc-web compiles core from rust-web-src; the linker is the rustup toolchain's rust-lld,
 #            which knows every processor, so no cross gcc is needed. For other processors it comes first: the
 #            prebuilt core leaves memcpy and its kin to the binary.
-# POUCH_ROUTE=rustup or debian settles it by hand. Each route has a target folder of its own: they would throw
-# away each other's work.
+# POUCH_ROUTE=rustup or debian settles it by hand. Each route and processor has a target folder of its own: routes
+# would throw away each other's work, and cargo lets one build at a time into a folder.
 
 # No unwind tables, since nobody unwinds PID 1. (scripts/link.rs puts it at a fixed address: addresses are numbers.)
 FLAGS="-C force-unwind-tables=no -C relocation-model=static"
@@ -80,7 +80,7 @@ build_program() {
     local board=$1 name=$2 triple folder arguments=() sysroot linker flags
     triple=$(board_key "$board" target)
     choose_route "$triple"
-    folder=$ROOT/target/${UNSTRIPPED:+unstripped-}$ROUTE
+    folder=$ROOT/target/${UNSTRIPPED:+unstripped-}$ROUTE/${triple%%-*}
     case $name in
         pouch) arguments=(-p pouch --bin pouch) ;;
         packed)

@@ -1,7 +1,7 @@
 //! The runner of the boot tests: scenarios that share a bed, beds side by side
 //!
 //! A boot costs more than most scenarios, so the scenarios of one group run one after the other on one booted
-//! board, and two boards run at once. A scenario that fails takes its board with it: the next one boots anew.
+//! board, and several boards run at once. A scenario that fails takes its board with it: the next one boots anew.
 //! The output is that of Rust's own test harness, so whoever reads that reads this.
 
 use crate::{Error, Result};
@@ -83,7 +83,8 @@ struct Tally {
     failed: Vec<String>,
 }
 
-/// Runs what the command line asks for, `POUCH_WORKERS` (2) groups at once, prints and returns whether all passed.
+/// Runs what the command line asks for, `POUCH_WORKERS` groups at once, prints and returns whether all passed. Without
+/// that one more than there are processors: many scenarios wait.
 #[must_use]
 pub fn run<B: Bed>(groups: Vec<Group<B>>) -> bool {
     let wanted = Wanted::from_arguments(std::env::args().skip(1));
@@ -106,7 +107,8 @@ pub fn run<B: Bed>(groups: Vec<Group<B>>) -> bool {
         return true;
     }
     println!("\nrunning {} tests", queue.iter().map(|group| group.scenarios.len()).sum::<usize>());
-    let workers = std::env::var("POUCH_WORKERS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let workers = std::env::var("POUCH_WORKERS").ok().and_then(|text| text.parse().ok()).unwrap_or(processors + 1);
     let (queue, tally) = (Mutex::new(queue), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {
         for _ in 0..workers {

@@ -42,12 +42,29 @@ const SEEN: fn(&Board) -> bool = |board| board.machine == "pc";
 
 fn boots() -> Vec<Boot> {
     let mut boots = vec![
-        // The longest of all begins first.
+        // The longest begin first.
         Boot {
             name: "soak",
             words: "pouch.crash-limit=0".to_owned(),
             wants: |board| board.name == "qemu-x86_64",
             scenarios: scenarios![soak::minutes_of_random_work_leave_nothing_over],
+        },
+        Boot {
+            name: "lines",
+            words: lines::WORDS.to_owned(),
+            wants: SEEN,
+            scenarios: scenarios![
+                lines::the_last_console_that_is_there_is_the_console,
+                lines::lines_are_opened_anew_and_no_file_that_hangs_is_asked,
+                lines::two_people_share_a_session_and_hear_of_each_other,
+                lines::resize_asks_the_terminal_and_the_line_takes_it_along,
+                lines::a_break_is_left_to_the_kernel,
+                lines::a_container_that_writes_without_end_holds_up_nobody,
+                lines::two_thousand_moves_lose_no_descriptor_and_no_byte,
+                lines::the_keyboard_and_the_screen_are_lines_too,
+                lines::a_line_that_nobody_reads_costs_the_others_nothing,
+                supervision::a_file_system_that_hangs_does_not_hold_the_end,
+            ],
         },
         Boot {
             name: "containers",
@@ -112,6 +129,16 @@ fn boots() -> Vec<Boot> {
             ],
         },
         Boot {
+            name: "watchdog",
+            words: supervision::WATCHDOG.to_owned(),
+            // The Pi's own watchdog, which its reboot needs, takes /dev/watchdog, and QEMU's model of it resets at once.
+            wants: |board| board.machine != "raspi3b",
+            scenarios: scenarios![
+                supervision::a_hung_pid_1_resets_the_board,
+                supervision::the_board_is_left_to_the_watchdog_when_what_must_be_ready_is_not,
+            ],
+        },
+        Boot {
             name: "definitions",
             words: words::DEFINITIONS.to_owned(),
             wants: EVERY,
@@ -146,16 +173,6 @@ fn boots() -> Vec<Boot> {
             scenarios: scenarios![words::a_line_is_read_to_its_end, prompt::poweroff_switches_the_board_off],
         },
         Boot {
-            name: "watchdog",
-            words: supervision::WATCHDOG.to_owned(),
-            // The Pi's own watchdog, which its reboot needs, takes /dev/watchdog, and QEMU's model of it resets at once.
-            wants: |board| board.machine != "raspi3b",
-            scenarios: scenarios![
-                supervision::a_hung_pid_1_resets_the_board,
-                supervision::the_board_is_left_to_the_watchdog_when_what_must_be_ready_is_not,
-            ],
-        },
-        Boot {
             name: "PCI watchdog",
             words: supervision::PCI_WATCHDOG.to_owned(),
             // Of the boards' kernels this one alone has the module; what boots is a machine with PCI.
@@ -180,23 +197,6 @@ fn boots() -> Vec<Boot> {
             words: supervision::ON_CRASH.to_owned(),
             wants: EVERY,
             scenarios: scenarios![supervision::a_crash_halts_the_board_where_it_is_told_to],
-        },
-        Boot {
-            name: "lines",
-            words: lines::WORDS.to_owned(),
-            wants: SEEN,
-            scenarios: scenarios![
-                lines::the_last_console_that_is_there_is_the_console,
-                lines::lines_are_opened_anew_and_no_file_that_hangs_is_asked,
-                lines::two_people_share_a_session_and_hear_of_each_other,
-                lines::resize_asks_the_terminal_and_the_line_takes_it_along,
-                lines::a_break_is_left_to_the_kernel,
-                lines::a_container_that_writes_without_end_holds_up_nobody,
-                lines::two_thousand_moves_lose_no_descriptor_and_no_byte,
-                lines::the_keyboard_and_the_screen_are_lines_too,
-                lines::a_line_that_nobody_reads_costs_the_others_nothing,
-                supervision::a_file_system_that_hangs_does_not_hold_the_end,
-            ],
         },
         Boot {
             name: "pulled",
@@ -255,7 +255,7 @@ fn groups() -> Result<Vec<Group<BoardBed>>> {
         return Err(Error::new("no board is built: ./scripts/build"));
     }
     let mut groups = Vec::new();
-    // Boots of one board stand apart, so that the two that run at once are of two boards mostly.
+    // Boots of one board stand apart, so that those that run at once are of several boards mostly.
     for boot in boots() {
         for name in &boards {
             if (boot.wants)(&Board::load(&root, name)?) {
