@@ -89,7 +89,7 @@ build_program() {
             "$HOST_TOOL" squeeze "$BUILT" "$BUILT.payload"
             export POUCH_PAYLOAD=$BUILT.payload
             # Small code is slow code, and here somebody waits for it: a kilobyte for a third of the time.
-            arguments=(-p pouch --bin packed --features packed --config profile.release.opt-level=2)
+            arguments=(-p pouch --bin packed --features packed --config 'profile.release.opt-level="s"')
             ;;
         probe) arguments=(--manifest-path qemu/probe/Cargo.toml); folder=$folder-probe ;;
     esac

@@ -16,7 +16,7 @@
 //! - [`listener`] the thread that reads a line, so that no board waits for a test
 //! - [`terminal`] the operator's terminal, raw and back
 //! - [`image`], [`manifest`], [`modules`], [`cpio`] from board and manifest to `initramfs.cpio.gz`
-//! - [`squeeze`] the binary as it lies on flash: packed, with what unpacks it
+//! - [`squeeze`], [`pack`] the binary as it lies on flash: packed, for the stub that unpacks it
 //! - [`card`] what goes on a card: partition table, FAT, loader's files
 //! - [`check`] `cargo host check`: a container's definition, judged by the board's parser
 //! - [`board`] one board's description
@@ -44,6 +44,7 @@ pub mod listener;
 pub mod machine;
 pub mod manifest;
 pub mod modules;
+pub mod pack;
 pub mod picture;
 pub mod qmp;
 pub mod scenario;

@@ -133,6 +133,7 @@ const DOCKERFILE: &[u8] = b"Dockerfile";
 ///
 /// # Errors
 /// The words are no such line.
+#[inline(never)]
 pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Result<u8, Usage<'a>> {
     let words = read(words)?;
     let mut text = [0; SIZE_MAX + 1];

@@ -82,6 +82,7 @@ enum Outcome {
 }
 
 /// `pouch_define line|folder`: its exit code.
+#[inline(never)]
 pub fn define(words: &[&CStr]) -> Result<u8, Usage<'static>> {
     match words.first().map(|w| w.to_bytes()) {
         Some(b"line") => line(),
@@ -256,6 +257,7 @@ fn tell(notes: &Notes, loud: bool) {
 ///
 /// # Errors
 /// The words are no such line.
+#[inline(never)]
 pub fn check<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Result<u8, Usage<'a>> {
     let mut good = true;
     let file = match words.split_first() {

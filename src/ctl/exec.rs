@@ -95,6 +95,7 @@ pub fn peek<'a>(at: Option<BorrowedFd<'_>>, path: &CStr, room: &'a mut [u8]) -> 
 ///
 /// # Errors
 /// The words are no such line.
+#[inline(never)]
 pub fn command<'a>(words: &'a [&'a CStr], err: &mut Out) -> Result<u8, Usage<'a>> {
     let (name, args) = words.split_first().ok_or(Usage::Count)?;
     let name = name.to_bytes();

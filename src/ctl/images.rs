@@ -44,6 +44,7 @@ pub fn store() -> Result<OwnedFd, Errno> {
 }
 
 /// `images`: a line each.
+#[inline(never)]
 pub fn list(out: &mut Out) -> u8 {
     let mut count = 0u32;
     if let Ok(store) = file::open_at(None, IMAGES, OFlags::DIRECTORY) {
@@ -86,6 +87,7 @@ pub fn list(out: &mut Out) -> u8 {
 ///
 /// # Errors
 /// The words are no such line.
+#[inline(never)]
 pub fn remove<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Result<u8, Usage<'a>> {
     let [image] = words else {
         return Err(Usage::Count);

@@ -26,6 +26,7 @@ use rustix::fs::{FileType, Mode, OFlags, mkdirat, renameat};
 ///
 /// # Errors
 /// The words are no such line.
+#[inline(never)]
 pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Result<u8, Usage<'a>> {
     let [name, from] = words else {
         return Err(Usage::Count);

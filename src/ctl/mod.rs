@@ -98,6 +98,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
     }
     let (request, json) = match command {
         Command::Own(words) => {
+            // Each in a frame of its own: a start that reserved the stack of an import would map ninety pages for it.
             let done = match call.verb {
                 Verb::Exec => exec::command(words, err),
                 Verb::Cgroup => cgroup::command(words, out, err),

@@ -27,6 +27,7 @@ const NEW: &CStr = c".nspid.new";
 ///
 /// # Errors
 /// The words are no such line, or the folder's name is none for a container.
+#[inline(never)]
 pub fn command<'a>(words: &'a [&'a CStr], err: &mut Out) -> Result<u8, Usage<'a>> {
     let (first, args) = words.split_first().ok_or(Usage::Count)?;
     if *first != c"exec" {

@@ -24,6 +24,7 @@ const KEPT: [u8; 3] = [13, 20, WINCH];
 
 /// Starts what the spec says, which has the RUN flag, and waits until nothing of it is left: its
 /// exit code. `started` gets its init's pid.
+#[inline(never)]
 pub fn run(name: &[u8], spec: &mut SpecBuf, started: &dyn Fn(u32), err: &mut Out) -> u8 {
     // What PID 1 gets, and the ends that stay here.
     let mut pipes: [Option<OwnedFd>; 3] = [None, None, None];

@@ -3,6 +3,7 @@
 //! Pure: this room does not know that Linux exists. It turns words and bytes into
 //! bounded values and refuses the rest with a reason that can be shown.
 
+pub mod calls;
 pub mod capability;
 pub mod cmdline;
 pub mod container;
@@ -13,13 +14,13 @@ pub mod fields;
 pub mod inet;
 pub mod inflate;
 pub mod json;
-pub mod lzma;
 pub mod mark;
 pub mod message;
 pub mod name;
 pub mod netlink;
 pub mod number;
 pub mod options;
+pub mod pack;
 pub mod pouchfile;
 pub mod reason;
 pub mod sha256;

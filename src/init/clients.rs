@@ -84,7 +84,7 @@ impl Init {
         }
         let place = self
             .t
-            .clients
+            .clients()
             .free()
             .filter(|_| inside.is_none() || siblings < 4);
         let Some(id) = place else {
@@ -97,7 +97,7 @@ impl Init {
                 pid: peer.pid,
                 waits: Waits::Request,
             };
-            self.t.clients.put(id, record);
+            self.t.clients().put(id, record);
             // Its request is here already, as a rule: a turn less on the way of every command.
             self.client_ready(id, EventFlags::IN);
         }
@@ -144,7 +144,7 @@ impl Init {
     pub(super) fn client_gone(&mut self, id: ClientId) {
         let gone = self.t.client(id).map(|c| (c.waits, c.pid as u32));
         self.lines_of_client_gone(id, true);
-        self.t.clients.vacate(id);
+        self.t.clients().vacate(id);
         if let Some((Waits::Ended(unit) | Waits::Started(unit), pid)) = gone
             && self.t.unit(unit).is_some_and(|u| u.ppid == pid)
         {
@@ -173,7 +173,7 @@ impl Init {
             }
         }
         self.client_tell(id, reply);
-        self.t.clients.vacate(id);
+        self.t.clients().vacate(id);
     }
 
     /// The last reply: it is done.
@@ -270,7 +270,7 @@ impl Init {
                 None => Refusal::Gone,
             };
             self.client_tell(id, &Reply::Refused(refusal));
-            self.t.clients.vacate(id);
+            self.t.clients().vacate(id);
         }
     }
 

@@ -50,7 +50,7 @@ impl Init {
         // A description that others write by is not to be made non-blocking under them.
         let own = fcntl_getfl(lend(&fd)).is_ok_and(|flags| flags.contains(OFlags::NONBLOCK));
         // Before its modes are touched, which only one that is told has them puts back.
-        if self.t.lines.free().is_none() {
+        if self.t.lines().free().is_none() {
             return Err(Refusal::Busy);
         }
         if !own
@@ -91,7 +91,7 @@ impl Init {
             self.session_tell(session, line, " left");
         }
         let _ = self.t.board.line_down(line);
-        self.t.lines.vacate(line);
+        self.t.lines().vacate(line);
         if let Some(session) = left {
             self.session_rearm(session);
             self.session_fit(session);

@@ -167,7 +167,7 @@ impl Init {
         let now = time::now_ms();
         let mut name = String::new();
         name.push_str(device).map_err(|_| Errno::MSGSIZE)?;
-        let id = self.t.lines.free().ok_or(Errno::NFILE)?;
+        let id = self.t.lines().free().ok_or(Errno::NFILE)?;
         let mut look_backoff = Backoff::new();
         look_backoff.start(now);
         let look_again = match &fd {
@@ -196,7 +196,7 @@ impl Init {
             look_backoff,
             ..super::state::no_line()
         };
-        self.t.lines.put(id, record);
+        self.t.lines().put(id, record);
         Ok(id)
     }
 

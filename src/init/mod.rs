@@ -45,7 +45,7 @@ use rustix::fd::OwnedFd;
 
 use crate::sys::{self, arena, process, signal, time};
 use marks::{Mark, mark};
-use tables::Tables;
+use tables::{Board, Tables};
 
 /// ETIMEDOUT.
 const TIMED_OUT: u8 = 110;
@@ -122,7 +122,7 @@ impl Init {
         let (binary, digest) = crash::own_binary()?;
         let arena::Arena {
             fd, table, bytes, ..
-        } = arena::open(resume, digest, BYTES, Tables::new)?;
+        } = arena::open(resume, digest, BYTES, Board::new)?;
         crash::remember(&fd, &binary);
         let (rings, specs) = bytes
             .split_at_mut_checked(tables::SESSIONS * RING)

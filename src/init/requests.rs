@@ -106,7 +106,7 @@ impl Init {
         {
             let by = record.name.as_bytes();
             self.client_tell(id, &Reply::Refused(Refusal::SlotHeld { slot, by }));
-            return self.t.clients.vacate(id);
+            return self.t.clients().vacate(id);
         }
         self.refuse(id, refusal);
     }
@@ -190,7 +190,7 @@ impl Init {
             let fault = jail::unable(step, e, record.name.as_bytes());
             self.client_tell(id, &Reply::Refused(Refusal::Fault(fault)));
         }
-        self.t.clients.vacate(id);
+        self.t.clients().vacate(id);
     }
 
     fn ask_freeze(&mut self, id: ClientId, unit: UnitId, hold: bool) {

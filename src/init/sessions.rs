@@ -34,7 +34,7 @@ impl Init {
     /// A place for a session, without a terminal yet.
     #[inline(never)]
     pub(super) fn session_new(&mut self, whose: Whose, label: &str) -> Result<Session, Errno> {
-        let id = self.t.sessions.free().ok_or(Errno::NFILE)?;
+        let id = self.t.sessions().free().ok_or(Errno::NFILE)?;
         let mut name = String::new();
         let _ = name.push_str(label);
         let record = SessionRecord {
@@ -42,7 +42,7 @@ impl Init {
             label: name,
             ..super::state::no_session()
         };
-        self.t.sessions.put(id, record);
+        self.t.sessions().put(id, record);
         // A place that another session had before: no line has shown anything of this one.
         for line in 0..LINES as Line {
             if let Some(record) = self.t.line_mut(line)
@@ -270,7 +270,7 @@ impl Init {
             {
                 record.tail = None;
             }
-            self.t.sessions.vacate(id);
+            self.t.sessions().vacate(id);
             self.ring_forget(id);
         }
     }

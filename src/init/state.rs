@@ -9,8 +9,8 @@ use heapless::{String, Vec};
 use rustix::fd::OwnedFd;
 
 use super::tables::{
-    CLIENTS, ClientRecord, Config, LineRecord, SESSIONS, SessionRecord, ShellRecord, Tables, UNITS,
-    UnitRecord, Waits, Whose,
+    Board, CLIENTS, ClientRecord, Config, LineRecord, SESSIONS, SessionRecord, ShellRecord, Tables,
+    UNITS, UnitRecord, Waits, Whose,
 };
 use super::{Init, RING, files};
 use crate::format::fields::{Field, fields};
@@ -31,7 +31,7 @@ const TABLES: core::ops::RangeInclusive<u8> = 1..=10;
 const SPECS: u8 = 11;
 const RINGS: u8 = 12;
 
-const ALL: &[Field] = fields!(Tables: up exit ended_by rooting watchdog watchdog_due watchdog_every
+const ALL: &[Field] = fields!(Board: up exit ended_by rooting watchdog watchdog_due watchdog_every
     watchdog_hungry definitions_wait helper control shell_cgroup
     definers ranges);
 const CONFIG: &[Field] = fields!(Config: shell rescue bridge crash_limit on_crash log watchdog
@@ -50,20 +50,20 @@ const CLIENT: &[Field] = fields!(ClientRecord: fd inside pid waits);
 #[inline(never)]
 fn place<'a>(t: &'a mut Tables, table: u8, id: u8, make: bool) -> Option<Place<'a>> {
     Some(match table {
-        1 if id == 0 => Place::of(t, ALL),
+        1 if id == 0 => Place::of(&mut t.small, ALL),
         2 if id == 0 => Place::of(&mut t.config, CONFIG),
         3 if id == 0 => Place::of(&mut t.ending, shutdown::FIELDS),
         4 if id == 0 => Place::of(&mut t.board, switchboard::FIELDS),
         5 | 6 => {
-            let unit = t.units.get_or(id, || make.then(no_unit))?;
+            let unit = t.units().get_or(id, || make.then(no_unit))?;
             match table {
                 5 => Place::of(unit, UNIT),
                 _ => Place::of(&mut unit.life, unit::FIELDS),
             }
         }
-        7 => Place::of(t.sessions.get_or(id, || make.then(no_session))?, SESSION),
+        7 => Place::of(t.sessions().get_or(id, || make.then(no_session))?, SESSION),
         8 | 9 => {
-            let line = t.lines.get_or(id, || make.then(no_line))?;
+            let line = t.lines().get_or(id, || make.then(no_line))?;
             match table {
                 8 => Place::of(line, LINE),
                 _ => Place::of(&mut line.shell, SHELL),
@@ -80,7 +80,7 @@ fn place<'a>(t: &'a mut Tables, table: u8, id: u8, make: bool) -> Option<Place<'
                     waits: Waits::Request,
                 }),
             };
-            Place::of(t.clients.get_or(id, new)?, CLIENT)
+            Place::of(t.clients().get_or(id, new)?, CLIENT)
         }
         _ => return None,
     })
@@ -322,7 +322,10 @@ mod tests {
 
     #[test]
     fn an_older_state_is_read_and_what_cannot_be_is_refused() {
-        let mut t = std::boxed::Box::new(Tables::new());
+        let mut t = std::boxed::Box::new(crate::sys::arena::Table {
+            small: Board::new(),
+            records: Default::default(),
+        });
         t.config.crash_limit = 3;
         let mut place = place(&mut t, 2, 0, true).unwrap();
         // A field of a later version is passed over.
@@ -385,7 +388,7 @@ mod tests {
         (unit.pid, unit.owner) = (77, 100_000);
         unit.name.push_str("web").unwrap();
         unit.spec_len = 3;
-        old.t.units.put(5, unit);
+        old.t.units().put(5, unit);
         old.specs[5 * SPEC_MAX..][..3].copy_from_slice(b"abc");
         let mut session = no_session();
         session.whose = Whose::Unit(5);
@@ -393,7 +396,7 @@ mod tests {
         for number in 0..5000u32 {
             session.ring.push(room, &number.to_le_bytes());
         }
-        old.t.sessions.put(2, session);
+        old.t.sessions().put(2, session);
         let (lost, kept) = old.ring_read(2, 0);
         let kept = (lost, kept.to_vec());
         let said = records(&old.save().unwrap());

@@ -22,6 +22,7 @@ use crate::policy::shutdown::Shutdown;
 use crate::policy::switchboard::Switchboard;
 pub(super) use crate::policy::switchboard::{LINES, Line, SESSIONS, Session};
 use crate::policy::unit::Unit;
+use crate::sys::arena::Table;
 use crate::sys::slots::Slots;
 
 /// The most containers at once.
@@ -277,9 +278,19 @@ pub(super) struct Config {
     pub(super) cgroups: bool,
 }
 
-/// All of it.
-#[repr(C)] // what is small and asked for often lies in front, where it is reached in fewer bytes
-pub(super) struct Tables {
+/// All of it: what there is one of, and the records, for which [`lines`](Tables::lines) and its like are names.
+pub(super) type Tables = Table<Board, Records>;
+
+/// The records by their kind.
+type Records = (
+    Slots<LineRecord, LINES>,
+    Slots<ClientRecord, CLIENTS>,
+    Slots<SessionRecord, SESSIONS>,
+    Slots<UnitRecord, UNITS>,
+);
+
+/// What there is one of.
+pub(super) struct Board {
     /// Boot is over: a re-executed image goes on from here.
     pub(super) up: bool,
     /// PID 1 of a namespace is to exit with this.
@@ -308,20 +319,12 @@ pub(super) struct Tables {
     pub(super) ending: Shutdown,
     pub(super) board: Switchboard,
     pub(super) ranges: Ranges,
-    pub(super) lines: Slots<LineRecord, LINES>,
-    pub(super) clients: Slots<ClientRecord, CLIENTS>,
-    pub(super) sessions: Slots<SessionRecord, SESSIONS>,
-    pub(super) units: Slots<UnitRecord, UNITS>,
 }
 
-impl Tables {
+impl Board {
     /// An empty board.
-    pub(super) fn new() -> Tables {
-        Tables {
-            units: Slots::default(),
-            sessions: Slots::default(),
-            lines: Slots::default(),
-            clients: Slots::default(),
+    pub(super) fn new() -> Board {
+        Board {
             board: Switchboard::new(),
             ranges: Ranges::new(),
             ending: Shutdown::new(),
@@ -354,53 +357,75 @@ impl Tables {
             ended_by: 0,
         }
     }
+}
+
+impl Tables {
+    /// The table of lines.
+    pub(super) fn lines(&mut self) -> &mut Slots<LineRecord, LINES> {
+        &mut self.records.0
+    }
+
+    /// The table of clients.
+    pub(super) fn clients(&mut self) -> &mut Slots<ClientRecord, CLIENTS> {
+        &mut self.records.1
+    }
+
+    /// The table of sessions.
+    pub(super) fn sessions(&mut self) -> &mut Slots<SessionRecord, SESSIONS> {
+        &mut self.records.2
+    }
+
+    /// The table of containers.
+    pub(super) fn units(&mut self) -> &mut Slots<UnitRecord, UNITS> {
+        &mut self.records.3
+    }
 
     /// A container's record.
     #[inline(never)]
     pub(super) fn unit(&self, id: UnitId) -> Option<&UnitRecord> {
-        self.units.get(id)
+        self.records.3.get(id)
     }
 
     /// The same to change.
     #[inline(never)]
     pub(super) fn unit_mut(&mut self, id: UnitId) -> Option<&mut UnitRecord> {
-        self.units.get_mut(id)
+        self.records.3.get_mut(id)
     }
 
     /// A session's record.
     #[inline(never)]
     pub(super) fn session(&self, id: Session) -> Option<&SessionRecord> {
-        self.sessions.get(id)
+        self.records.2.get(id)
     }
 
     /// The same to change.
     #[inline(never)]
     pub(super) fn session_mut(&mut self, id: Session) -> Option<&mut SessionRecord> {
-        self.sessions.get_mut(id)
+        self.records.2.get_mut(id)
     }
 
     /// A line's record.
     #[inline(never)]
     pub(super) fn line(&self, id: Line) -> Option<&LineRecord> {
-        self.lines.get(id)
+        self.records.0.get(id)
     }
 
     /// The same to change.
     #[inline(never)]
     pub(super) fn line_mut(&mut self, id: Line) -> Option<&mut LineRecord> {
-        self.lines.get_mut(id)
+        self.records.0.get_mut(id)
     }
 
     /// A client's record.
     #[inline(never)]
     pub(super) fn client(&self, id: ClientId) -> Option<&ClientRecord> {
-        self.clients.get(id)
+        self.records.1.get(id)
     }
 
     /// The same to change.
     #[inline(never)]
     pub(super) fn client_mut(&mut self, id: ClientId) -> Option<&mut ClientRecord> {
-        self.clients.get_mut(id)
+        self.records.1.get_mut(id)
     }
 
     /// The session of a container.

@@ -72,7 +72,7 @@ impl Init {
         if self.t.named(text.as_bytes()).is_some() {
             return Err(Refusal::Exists);
         }
-        let Some(id) = self.t.units.free() else {
+        let Some(id) = self.t.units().free() else {
             return Err(Refusal::TableFull);
         };
         self.no_circle(id, spec)?;
@@ -116,7 +116,7 @@ impl Init {
             owners,
             ..super::state::no_unit()
         };
-        self.t.units.put(id, record);
+        self.t.units().put(id, record);
         self.slot_take(id, slot);
         // Whoever waits does so before the launch: what fails without a process is over at once.
         if let Some(client) = client {
@@ -418,7 +418,7 @@ impl Init {
         let owner = self.t.unit(id).map_or(0, |u| u.owner);
         self.t.ranges.give(owner);
         self.owners_leave(id);
-        self.t.units.vacate(id);
+        self.t.units().vacate(id);
         if let Some(session) = session {
             self.session_release(session, time::now_ms());
         }

@@ -1,6 +1,6 @@
 //! The packed binary: unpacks pouch into a sealed memfd and becomes it.
 //!
-//! What lies on a board's flash is this with the real binary in it, as LZMA. It has no
+//! What lies on a board's flash is this with the real binary in it, in a form of its own (format::pack). It has no
 //! room of its own to run in for long: on the host it finds that PID 1 was unpacked from
 //! the same bytes and executes that; else it unpacks. A sealed memfd cannot be written by
 //! anybody (CVE-2019-5736). Made by `./scripts/build`, which sets POUCH_PAYLOAD.
@@ -10,7 +10,8 @@
 use core::ffi::CStr;
 use core::panic::PanicInfo;
 
-use pouch::format::{lzma, mark};
+use pouch::format::calls::Make;
+use pouch::format::{calls, mark, pack};
 use pouch::sys::{self, Errno, file, process};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, SeekFrom};
@@ -21,7 +22,14 @@ mod arch;
 #[path = "../rt/mem.rs"]
 mod mem;
 
-/// The size of what is packed (u32, little endian), then its LZMA stream.
+#[cfg(target_arch = "aarch64")]
+use calls::aarch64 as far_calls;
+#[cfg(target_arch = "arm")]
+use calls::thumb as far_calls;
+#[cfg(target_arch = "x86_64")]
+use calls::x86_64 as far_calls;
+
+/// The size of what is packed (u32, little endian), then that.
 static PAYLOAD: &[u8] = include_bytes!(env!("POUCH_PAYLOAD"));
 /// What ends the unpacked binary.
 static MARK: [u8; mark::LEN] = *include_bytes!(concat!(env!("POUCH_PAYLOAD"), ".mark"));
@@ -98,8 +106,8 @@ fn fill(fd: &OwnedFd) -> Result<(), Errno> {
     unsafe {
         let at = rustix::mm::mmap(core::ptr::null_mut(), size, both, MapFlags::SHARED, fd, 0)?;
         let room = core::slice::from_raw_parts_mut(at.cast(), size);
-        let done = lzma::unpack(PAYLOAD.get(4..).unwrap_or_default(), room);
-        far_calls(room);
+        let done = pack::unpack(PAYLOAD.get(4..).unwrap_or_default(), room);
+        far_calls(room, Make::Ways);
         let whole = is_whole(room);
         rustix::mm::munmap(at, size)?;
         done.filter(|()| whole).ok_or(Errno::ILSEQ)
@@ -114,47 +122,6 @@ fn is_whole(room: &[u8]) -> bool {
     let sum = mark::digest(mark::START, code);
     *end == MARK && MARK.ends_with(&sum.to_le_bytes())
 }
-
-/// Calls were packed with the place they lead to, which repeats, instead of the way there.
-#[cfg(target_arch = "x86_64")]
-fn far_calls(code: &mut [u8]) {
-    let (mut at, len) = (0i32, code.len() as i32);
-    while let Some(some) = code.get_mut(at as usize..)
-        && let Some([op, target @ ..]) = some.first_chunk_mut::<5>()
-    {
-        if *op != 0xe8 {
-            at += 1;
-            continue;
-        }
-        let to = i32::from_be_bytes(*target);
-        let way = if (0..len).contains(&to) {
-            to - at
-        } else if (-at..0).contains(&to) {
-            to + len
-        } else {
-            to
-        };
-        *target = way.to_le_bytes();
-        at += 5;
-    }
-}
-
-/// The same for BL.
-#[cfg(target_arch = "aarch64")]
-fn far_calls(code: &mut [u8]) {
-    let (words, _) = code.as_chunks_mut::<4>();
-    for (at, word) in words.iter_mut().enumerate() {
-        let value = u32::from_le_bytes(*word);
-        if value >> 26 == 0x25 {
-            let way = value.wrapping_sub(at as u32) & 0x3ff_ffff;
-            *word = (0x25 << 26 | way).to_le_bytes();
-        }
-    }
-}
-
-/// Thumb's calls are left as they are.
-#[cfg(target_arch = "arm")]
-fn far_calls(_: &mut [u8]) {}
 
 /// Nothing here panics; if it does, the kernel says of PID 1 what happened.
 #[panic_handler]

@@ -5,10 +5,11 @@
 //! them: the head names its length and a digest of its file.
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{FallocateFlags, fallocate, ftruncate};
+use rustix::fs::ftruncate;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 
 use super::file::own;
+use super::slots::Slots;
 use super::{Errno, call, lend, nr};
 
 /// What stands before the tables.
@@ -46,12 +47,46 @@ pub fn offset(address: usize) -> u64 {
     address.wrapping_sub(BASE.load(core::sync::atomic::Ordering::Relaxed)) as u64
 }
 
-/// A mapped arena: one table of type T, and bytes behind it that start as zeros.
-pub struct Arena<T: 'static> {
+/// What lies in an arena: a small part that is written at its start, and records that cost nothing until they are.
+#[repr(C)] // the small part lies in front
+pub struct Table<S, R> {
+    /// The small part, by which the whole goes.
+    pub small: S,
+    /// The records.
+    pub records: R,
+}
+
+/// What is valid and empty as nothing but zeros, which is what memory of the kernel's is at first.
+///
+/// # Safety
+/// All bytes of it may be zero.
+pub unsafe trait Zero {}
+
+// SAFETY: no place is taken, and what is not taken holds nothing.
+unsafe impl<T, const N: usize> Zero for Slots<T, N> {}
+// SAFETY: as its parts.
+unsafe impl<A: Zero, B: Zero, C: Zero, D: Zero> Zero for (A, B, C, D) {}
+
+impl<S, R> core::ops::Deref for Table<S, R> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.small
+    }
+}
+
+impl<S, R> core::ops::DerefMut for Table<S, R> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.small
+    }
+}
+
+/// A mapped arena: one table, and bytes behind it that start as zeros.
+pub struct Arena<S: 'static, R: 'static> {
     /// The memfd, for the next image.
     pub fd: OwnedFd,
     /// The table.
-    pub table: &'static mut T,
+    pub table: &'static mut Table<S, R>,
     /// The bytes behind it; only those touched cost memory.
     pub bytes: &'static mut [u8],
     /// Whether the table is the former image's.
@@ -60,18 +95,19 @@ pub struct Arena<T: 'static> {
 
 /// Makes an arena, or takes over the one that a former image of the same binary left.
 ///
-/// T must hold no pointer but into the binary itself; the board binary lies at a fixed
-/// address, so those stay good. `digest` is the binary's.
+/// The table must hold no pointer but into the binary itself; the board binary lies at a
+/// fixed address, so those stay good. `digest` is the binary's.
 ///
 /// # Errors
 /// Those of memfd_create(2), ftruncate(2) and mmap(2).
-pub fn open<T: 'static>(
+pub fn open<S: 'static, R: Zero + 'static>(
     old: Option<OwnedFd>,
     digest: u64,
     bytes: usize,
-    new: impl FnOnce() -> T,
-) -> Result<Arena<T>, Errno> {
-    let total = bytes_at::<T>() + bytes;
+    new: impl FnOnce() -> S,
+) -> Result<Arena<S, R>, Errno> {
+    let behind = bytes_at::<Table<S, R>>();
+    let total = behind + bytes;
     let (fd, existed) = match old {
         Some(fd) => (fd, true),
         // SAFETY: the name is NUL-ended; a new descriptor.
@@ -87,26 +123,31 @@ pub fn open<T: 'static>(
     BASE.store(base as usize, core::sync::atomic::Ordering::Relaxed);
     LENGTH.store(total, core::sync::atomic::Ordering::Relaxed);
     let head = base.cast::<Head>();
-    // T stands behind the head at its own alignment (16 bytes is the most that any table has).
+    // It stands behind the head at its own alignment (16 bytes is the most that any table has).
     // SAFETY: within the mapping by `bytes_at`.
-    let table = unsafe { base.add(size_of::<Head>().next_multiple_of(16)) }.cast::<T>();
+    let table = unsafe { base.add(size_of::<Head>().next_multiple_of(16)) }.cast::<Table<S, R>>();
     // SAFETY: the mapping is page-aligned and holds at least a head.
     let resumed = existed
         && unsafe {
             (*head).magic == MAGIC
-                && (*head).size == size_of::<T>() as u64
+                && (*head).size == size_of::<Table<S, R>>() as u64
                 && (*head).digest == digest
         };
     if !resumed {
-        // SAFETY: `table` is aligned, within the mapping, and nobody refers to it yet.
+        if existed {
+            // What another binary left there is not what a new mapping has.
+            ftruncate(lend(&fd), 0)?;
+            ftruncate(lend(&fd), total as u64)?;
+        }
+        // SAFETY: `table` is aligned, within the mapping, and nobody refers to it yet. Its records are zeros, which
+        // is their empty state; to write them would bring all their pages to be.
         unsafe {
-            table.write(new());
+            (&raw mut (*table).small).write(new());
             head.write(Head {
                 magic: MAGIC,
-                size: size_of::<T>() as u64,
+                size: size_of::<Table<S, R>>() as u64,
                 digest,
             });
-            thin(lend(&fd), base, bytes_at::<T>());
         }
     }
     // SAFETY: the table was just written, or was by the same binary at the same address
@@ -115,27 +156,9 @@ pub fn open<T: 'static>(
         Ok(Arena {
             fd,
             table: &mut *table,
-            bytes: core::slice::from_raw_parts_mut(base.add(bytes_at::<T>()), bytes),
+            bytes: core::slice::from_raw_parts_mut(base.add(behind), bytes),
             resumed,
         })
-    }
-}
-
-/// Gives pages of nothing but zeros back: they read the same from then on, and cost memory when they are written to.
-/// fallocate(2), which takes bytes: a page may be larger than the step. A kernel that refuses leaves them.
-///
-/// # Safety
-/// `base` is where the file is mapped, with `len` bytes at least, and nobody refers to those.
-#[inline(never)]
-unsafe fn thin(file: BorrowedFd<'_>, base: *const u8, len: usize) {
-    const STEP: usize = 4096;
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    for at in (0..len).step_by(STEP) {
-        // SAFETY: within the mapping, which is a file in memory and so bytes everywhere.
-        let bytes = unsafe { core::slice::from_raw_parts(base.add(at), STEP) };
-        if bytes.iter().all(|byte| *byte == 0) {
-            let _ = fallocate(file, flags, at as u64, STEP as u64);
-        }
     }
 }
 

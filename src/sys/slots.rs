@@ -1,7 +1,8 @@
 //! A table of records of which the free ones cost no memory.
 //!
 //! Which places are taken stands in front of all records. So a search touches no page of
-//! a record that is not there, and such a page never comes to be in an arena.
+//! a record that is not there, and such a page never comes to be in an arena: an empty
+//! table is nothing but zeros there ([`super::arena::Zero`]).
 
 use core::mem::MaybeUninit;
 
@@ -16,8 +17,7 @@ impl<T, const N: usize> Default for Slots<T, N> {
     fn default() -> Self {
         Slots {
             taken: [false; N],
-            // Not needed, but what holds nothing is to be nothing but zeros: see sys::arena.
-            places: [const { MaybeUninit::zeroed() }; N],
+            places: [const { MaybeUninit::uninit() }; N],
         }
     }
 }
