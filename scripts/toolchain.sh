@@ -88,7 +88,7 @@ build_program() {
             host_tool
             "$HOST_TOOL" squeeze "$BUILT" "$BUILT.payload"
             export POUCH_PAYLOAD=$BUILT.payload
-            # Small code is slow code, and here somebody waits for it: a kilobyte for a third of the time.
+            # Code for size is a third slower, and here somebody waits for it; each kilobyte of "s" above "z" pays.
             arguments=(-p pouch --bin packed --features packed --config 'profile.release.opt-level="s"')
             ;;
         probe) arguments=(--manifest-path qemu/probe/Cargo.toml); folder=$folder-probe ;;

@@ -477,11 +477,17 @@ pub fn pack(data: &[u8], manner: Manner) -> Vec<u8> {
         }
         prices = Prices::of(&tally);
     }
-    let mut coded = Coded { models: Box::new(Models::new()), symbols: Vec::new() };
+    let mut coded = Coded { models: models(), symbols: Vec::new() };
+    coded.models.begin();
     tell(&form, data, &row, &mut coded);
     let mut packed = form.emit().to_vec();
     packed.extend(code(&coded.symbols));
     packed
+}
+
+/// Models that were not begun.
+fn models() -> Box<Models> {
+    Box::new(Models::NONE)
 }
 
 /// The decoder's first state and its words: an rANS encoder goes from the last symbol to the first.
@@ -511,13 +517,17 @@ fn code(symbols: &[Symbol]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pouch::format::pack::{KINDS, unpack};
+    use pouch::format::pack::KINDS;
 
     const MANNERS: [Manner; 3] = [
         Manner { place_bits: 0, behind_match: true, groups: 16 },
         Manner { place_bits: 2, behind_match: false, groups: 8 },
         Manner { place_bits: 1, behind_match: false, groups: 8 },
     ];
+
+    fn unpack(packed: &[u8], room: &mut [u8]) -> Option<()> {
+        pouch::format::pack::unpack(packed, room, &mut models())
+    }
 
     #[test]
     fn what_is_packed_unpacks() {

@@ -20,7 +20,6 @@ const GROWTH: u16 = 8;
 const FIRST: u16 = 8;
 
 /// How likely each of up to N symbols is; LOOK places tell where to begin to look for one.
-#[derive(Clone)]
 pub struct Model<const N: usize, const LOOK: usize> {
     /// Where a symbol's share begins, and above that its share.
     range: [u32; N],
@@ -30,7 +29,6 @@ pub struct Model<const N: usize, const LOOK: usize> {
 }
 
 /// When a model's shares are made anew.
-#[derive(Clone)]
 struct Pace {
     /// How many symbols there are.
     symbols: u16,
@@ -44,30 +42,47 @@ struct Pace {
 }
 
 impl<const N: usize, const LOOK: usize> Model<N, LOOK> {
+    /// One that was not begun: no symbols, nothing but zeros.
+    const NONE: Self = Model {
+        range: [0; N],
+        count: [0; N],
+        look: [0; LOOK],
+        pace: Pace {
+            symbols: 0,
+            left: 0,
+            period: 0,
+            longest: 0,
+            sum: 0,
+            limit: 0,
+        },
+    };
+
     /// All of so many symbols are as likely.
-    pub fn new(symbols: usize, limit: u32, longest: u16) -> Self {
-        let symbols = symbols.min(N) as u16;
-        let pace = Pace {
-            symbols,
+    #[inline(never)]
+    fn begin(&mut self, symbols: usize, limit: u32, longest: u16) {
+        let mut sum = 0;
+        for count in self.count.iter_mut().take(symbols) {
+            *count = 1;
+            sum += 1;
+        }
+        self.pace = Pace {
+            symbols: sum as u16,
             left: 0,
             period: 0,
             longest,
-            sum: symbols.into(),
+            sum,
             limit,
         };
-        let mut model = Model {
-            range: [0; N],
-            count: [1; N],
-            look: [0; LOOK],
-            pace,
-        };
+        self.rebuild();
+    }
+
+    fn rebuild(&mut self) {
         rebuild(
-            &mut model.pace,
-            &mut model.range,
-            &mut model.count,
-            &mut model.look,
+            &mut self.pace,
+            &mut self.range,
+            &mut self.count,
+            &mut self.look,
         );
-        model
     }
 
     /// Where a symbol's share begins, and its share.
@@ -100,12 +115,7 @@ impl<const N: usize, const LOOK: usize> Model<N, LOOK> {
         }
         self.pace.left -= 1;
         if self.pace.left == 0 {
-            rebuild(
-                &mut self.pace,
-                &mut self.range,
-                &mut self.count,
-                &mut self.look,
-            );
+            self.rebuild();
         }
     }
 }
@@ -261,26 +271,25 @@ pub const NEAR_BITS: usize = 4;
 pub const LOW: usize = NEAR_BITS + NEAR;
 
 impl Models {
-    /// As they are at the start.
-    pub fn new() -> Models {
-        let steps = Steps::new(STEPS, 16384, 256);
-        Models {
-            steps: core::array::from_fn(|_| steps.clone()),
-            few: core::array::from_fn(|number| {
-                let symbols = match number {
-                    ..NEAR_BITS => SLOTS,
-                    NEAR_BITS..LOW => 1 << slot_bits(number - NEAR_BITS),
-                    _ => 16,
-                };
-                Few::new(symbols, 4096, 64)
-            }),
-        }
-    }
-}
+    /// Not begun: nothing but zeros.
+    pub const NONE: Models = Models {
+        steps: [const { Steps::NONE }; MODELS],
+        few: [const { Few::NONE }; 32],
+    };
 
-impl Default for Models {
-    fn default() -> Self {
-        Models::new()
+    /// As they are at the start.
+    pub fn begin(&mut self) {
+        for model in &mut self.steps {
+            model.begin(STEPS, 16384, 256);
+        }
+        for (number, model) in self.few.iter_mut().enumerate() {
+            let symbols = match number {
+                ..NEAR_BITS => SLOTS,
+                NEAR_BITS..LOW => 1 << slot_bits(number - NEAR_BITS),
+                _ => 16,
+            };
+            model.begin(symbols, 4096, 64);
+        }
     }
 }
 
@@ -365,10 +374,11 @@ impl Decoder<'_> {
 }
 
 /// Fills `room` from `input`: a [`Form`], the decoder's first state (u32, little endian), then its words of two bytes.
+/// `models` are [`Models::NONE`], some 130 KiB that are the caller's to have somewhere.
 ///
 /// `None`: no form, or a match that points in front of `room`; what that holds then means nothing.
 #[inline(never)]
-pub fn unpack(input: &[u8], room: &mut [u8]) -> Option<()> {
+pub fn unpack(input: &[u8], room: &mut [u8], models: &mut Models) -> Option<()> {
     let (form, input) = input.split_first_chunk()?;
     let (first, input) = input.split_first_chunk()?;
     let form = Form::parse(form);
@@ -376,7 +386,7 @@ pub fn unpack(input: &[u8], room: &mut [u8]) -> Option<()> {
         input,
         state: u32::from_le_bytes(*first),
     };
-    let mut models = Models::new();
+    models.begin();
     // The last four distances, the newest first.
     let (mut back, mut at, mut group) = ([1usize; 4], 0, form.group_of(0, false));
     while at < room.len() {
@@ -400,7 +410,7 @@ pub fn unpack(input: &[u8], room: &mut [u8]) -> Option<()> {
             len = from.length(step - LAST);
         } else if step >= MATCH {
             len = from.length(step - MATCH);
-            back = [from.distance(&mut models, len), back[0], back[1], back[2]];
+            back = [from.distance(models, len), back[0], back[1], back[2]];
         }
         copy(room, at, back[0], len)?;
         at += len;
