@@ -46,7 +46,8 @@ pub fn command<'a>(words: &'a [&'a CStr], out: &mut Out, err: &mut Out) -> Resul
                         let _ = show(cgroup, file, true, out);
                     }
                 };
-                file::entries(cgroup, each)
+                // What PID 1 handed out is one open folder for all who ask: its end would be the next one's beginning.
+                open(cgroup, c".", OFlags::DIRECTORY).and_then(|own| file::entries(&own, each))
             }
             None => show(cgroup, file, false, out),
             Some(value) => {

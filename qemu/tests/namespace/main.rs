@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p pouch-qemu --test namespace [FILTER]`, as root, after `./scripts/build`.
 
+mod answers;
 mod build;
 mod counts;
 mod definitions;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         lines::a_container_without_a_terminal_writes_into_pipes,
         lines::connect_without_a_terminal_says_so,
         lines::what_one_that_ended_had_to_say_is_shown_once,
+        answers::who_asks_for_all_of_a_cgroup_gets_all_of_it_each_time,
         running::run_through_pipes_ends_as_its_command_does,
         running::run_on_a_terminal_shows_it_until_it_ends,
         running::sixty_at_once_are_nobody_elses_business,
