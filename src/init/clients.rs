@@ -7,7 +7,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::{BorrowedFd, OwnedFd};
 
 use super::poll::{Token, rewatch, watch};
-use super::tables::{CLIENTS, ClientId, ClientRecord, Session, UnitId, Waits};
+use super::tables::{CLIENTS, ClientId, ClientRecord, Session, UnitId, Waits, Whose};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::message::{CHUNK, MESSAGE_MAX, Refusal, Reply, Request};
@@ -236,6 +236,9 @@ impl Init {
     #[inline(never)]
     pub(super) fn tell_settled(&mut self, unit: UnitId) {
         self.end_waiting(Waits::Stopped(unit), &Reply::Done);
+        if let Some(session) = self.t.unit_session(unit) {
+            self.followers_pump(session);
+        }
         self.refuse_start(unit);
     }
 
@@ -318,6 +321,11 @@ impl Init {
                 client.waits = Waits::Log { session, from };
             }
             if stuck || !more {
+                // Of one that ended for good no more comes.
+                let over = |whose| matches!(whose, Whose::Unit(unit) if self.t.unit(unit).is_some_and(|u| u.life.is_over()));
+                if !stuck && self.t.session(session).is_some_and(|s| over(s.whose)) {
+                    self.done(id);
+                }
                 return;
             }
         }

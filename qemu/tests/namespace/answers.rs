@@ -13,3 +13,19 @@ pub fn who_asks_for_all_of_a_cgroup_gets_all_of_it_each_time(fresh: &mut Fresh) 
     assert_eq!(serial.run("pouch destroy as1")?, "Pouch: as1 destroyed");
     Ok(())
 }
+
+/// As docker has it: the end of what is followed is the end of following.
+pub fn who_follows_what_is_printed_is_let_go_at_its_end(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    let ends = "pouch start as2 -- /bin/sh -c 'echo one; sleep 1; echo two'; pouch logs -f as2; echo $?";
+    assert_eq!(serial.run(ends)?, "Pouch: as2 starting\none\ntwo\n0");
+    // It ended before.
+    assert_eq!(serial.run("pouch logs as2 -f; echo $?; pouch destroy as2")?, "one\ntwo\n0\nPouch: as2 destroyed");
+    // One that is started again is followed on, to the end of its policy.
+    let again =
+        "pouch start as3 --tty none --restart on-failure:2 -- /bin/sh -c 'echo more; exit 1'; pouch logs -f as3";
+    assert_eq!(serial.run(again)?, "Pouch: as3 starting\nmore\nmore\nmore");
+    assert_eq!(serial.run("pouch destroy as3")?, "Pouch: as3 destroyed");
+    Ok(())
+}
