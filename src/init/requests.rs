@@ -31,7 +31,12 @@ impl Init {
         // Those about one container, by its name.
         let name = match (inside, request) {
             (Some(unit), Request::Disconnect) => return self.ask_disconnect(id, unit),
-            (Some(unit), Request::Info { name: b"" }) => return self.ask_info(id, unit),
+            // Its own name says no more than none.
+            (Some(unit), Request::Info { name })
+                if name.is_empty() || self.t.named(name) == Some(unit) =>
+            {
+                return self.ask_info(id, unit);
+            }
             (Some(_), _) => return self.refuse(id, Refusal::OutsideOnly),
             (None, Request::Disconnect) => return self.refuse(id, Refusal::InsideOnly),
             (None, Request::Start { spec }) => {

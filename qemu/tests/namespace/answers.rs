@@ -29,3 +29,20 @@ pub fn who_follows_what_is_printed_is_let_go_at_its_end(fresh: &mut Fresh) -> Re
     assert_eq!(serial.run("pouch destroy as3")?, "Pouch: as3 destroyed");
     Ok(())
 }
+
+pub fn a_container_knows_itself_by_its_name_too(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    serial.run("pouch start as4 --tty none -- /bin/probe hold; pouch start as5 --tty none -- /bin/probe hold")?;
+    for own in ["", " as4"] {
+        assert_eq!(serial.run(&format!("pouch exec as4 pouch info{own} | head -n 1"))?, "NAME: as4");
+    }
+    for other in ["as5", "as6"] {
+        assert_eq!(
+            serial.run_status(&format!("pouch exec as4 pouch info {other}"))?,
+            ("Error: command info not allowed in inside container.".into(), 1)
+        );
+    }
+    serial.run("pouch destroy as4; pouch destroy as5")?;
+    Ok(())
+}
