@@ -252,7 +252,8 @@ impl<'a> Call<'a> {
         while let Some(arg) = next(&mut args).filter(|arg| *arg != b"--") {
             match behind(arg, CONFIG) {
                 Some([]) => found = next(&mut args),
-                Some([b'=', file @ ..]) => found = Some(file),
+                // One without a name is told of where all words are read.
+                Some([b'=', file @ ..]) => found = Some(file).filter(|f| !f.is_empty()),
                 _ => {}
             }
         }

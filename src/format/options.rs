@@ -132,7 +132,9 @@ pub fn apply(spec: &mut SpecBuf, name: &[u8], value: Option<&[u8]>) -> Result<()
         None | Some([]) if !flag => return Err(Reason::NoValue),
         value => value.unwrap_or_default(),
     };
-    if value.iter().any(|b| matches!(b, 0 | b'\n')) {
+    // What only a program reads may have lines.
+    let lines = matches!(key, Key::Env | Key::Health);
+    if value.iter().any(|b| *b == 0 || (*b == b'\n' && !lines)) {
         return Err(Reason::Control);
     }
     let (old, caps) = (spec.view().flags(), spec.view().capabilities());
@@ -544,6 +546,13 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_and_a_check_may_have_lines() {
+        let spec = with(&[("env", "A=1\n2\n"), ("health", "true\ntrue")]);
+        assert_eq!(spec.view().string(Tag::Env), Some(c"A=1\n2\n"));
+        assert_eq!(spec.view().string(Tag::Health), Some(c"true\ntrue"));
+    }
+
+    #[test]
     fn a_network_is_three_things_and_a_link_belongs_to_one() {
         let none = with(&[("net", "host"), ("net", "none")]);
         assert_eq!(none.view().flags(), flags::NO_NET);
@@ -752,7 +761,8 @@ mod tests {
         one(b"read-only", Some(b"yes"), Reason::TakesNoValue);
         one(b"cap-add", Some(b"CHOWN,FLY"), Reason::Capability);
         one(b"mount", Some(b"/a:/b:ro,fly"), Reason::MountOption);
-        one(b"env", Some(b"A=\n"), Reason::Control);
+        one(b"hostname", Some(b"a\n"), Reason::Control);
+        one(b"mount", Some(b"/a:/b\n"), Reason::Control);
         one(b"env", Some(b"A=\0"), Reason::Control);
         one(b"pids.max", Some(&[b'1'; 257]), Reason::TooLong);
         one(b"hostname", Some(&[b'a'; 65]), Reason::TooLong);

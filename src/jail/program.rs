@@ -133,7 +133,8 @@ pub(super) fn become_it<'a>(
         // Where nothing says PATH the usual folders are searched, as by a shell.
         .or(behind(PATH.to_bytes(), b"PATH="));
     let mut reason = Errno::NOENT;
-    while let Some(path) = rest {
+    // No word at all is nowhere: behind a folder it would be that folder.
+    while let Some(path) = rest.filter(|_| !command.is_empty()) {
         let (folder, behind) = cut(path, b':');
         rest = behind;
         let mut room: fs::Path = [0; 1024];

@@ -46,3 +46,20 @@ pub fn a_container_knows_itself_by_its_name_too(fresh: &mut Fresh) -> Result<()>
     serial.run("pouch destroy as4; pouch destroy as5")?;
     Ok(())
 }
+
+pub fn words_with_lines_or_nothing_in_them_are_taken_as_they_are(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    assert_eq!(
+        serial.run("pouch run as7 --env A=\"$(printf '1\\n2')\" -- sh -c 'echo \"<$A>\"' </dev/null | cat")?,
+        "<1\n2>"
+    );
+    // No word is no program, and not the first folder of the PATH.
+    serial.run("pouch start as8 --tty none -- /bin/probe hold")?;
+    for asks in ["exec as8 ''", "run as9 -- '' </dev/null"] {
+        assert_eq!(serial.run_status(&format!("pouch {asks}"))?.1, 127, "{asks}");
+    }
+    assert_eq!(serial.run_status("pouch start as9 --config=")?, ("Pouch: --config=: value missing".into(), 2));
+    serial.run("pouch destroy as8")?;
+    Ok(())
+}

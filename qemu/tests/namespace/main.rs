@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         answers::who_asks_for_all_of_a_cgroup_gets_all_of_it_each_time,
         answers::who_follows_what_is_printed_is_let_go_at_its_end,
         answers::a_container_knows_itself_by_its_name_too,
+        answers::words_with_lines_or_nothing_in_them_are_taken_as_they_are,
         running::run_through_pipes_ends_as_its_command_does,
         running::run_on_a_terminal_shows_it_until_it_ends,
         running::sixty_at_once_are_nobody_elses_business,
