@@ -76,8 +76,9 @@ fn look_up(who: &[u8], user: &mut User) -> Result<(), Errno> {
     if let Some(gid) = group.and_then(number::u32) {
         (user.gid, found) = (gid, true);
     }
-    let mut lines = Lines::open(c"/etc/group")?;
-    while let Some(line) = lines.next() {
+    // A root without that file has no groups by name, and no others to be in.
+    let mut lines = Lines::open(c"/etc/group").ok();
+    while let Some(line) = lines.as_mut().and_then(Lines::next) {
         let Some(gid) = number_of(line, 2) else {
             continue;
         };

@@ -152,6 +152,10 @@ pub fn a_user_goes_by_the_containers_own_names(fresh: &mut Fresh) -> Result<()> 
         assert_eq!(serial.run_status(&format!("pouch start re1 hand --user {bad}"))?, (words, 1));
     }
     assert_eq!(serial.run_status("pouch start re1 hand --user 7x")?.1, 2);
+    // Without that file there are no groups by name; who is in none is found all the same.
+    serial.run("rm $r/etc/group")?;
+    assert_eq!(serial.run("pouch run re1 hand --user www -- id </dev/null | cat")?, "uid=33(www) gid=44");
+    assert_eq!(serial.run_status("pouch run re1 hand --user www:adm -- id </dev/null")?.1, 125);
     Ok(())
 }
 
