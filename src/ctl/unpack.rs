@@ -99,6 +99,8 @@ impl<'a> Unpack<'a> {
     pub fn wipe(&mut self) {
         if core::mem::take(&mut self.shown) {
             put!(self.err, "\r          \r");
+            // Before the answer, which is not of this buffer.
+            self.err.flush();
         }
     }
 

@@ -93,6 +93,8 @@ pub fn archives_of_every_kind_are_taken_in(fresh: &mut Fresh) -> Result<()> {
     let hidden =
         serial.run("pouch import big /srv/big 2>/tmp/said; cat /tmp/said; pouch rmi big; rm -r /tmp/said /srv/big")?;
     assert!(shown.contains("2.0M") && !hidden.contains("2.0M"), "{shown:?} {hidden:?}");
+    let shown = String::from_utf8_lossy(&serial.raw()).into_owned();
+    assert!(shown.contains("\r          \rPouch: big imported "), "the answer stands behind how far it was");
     let list = serial.run("pouch images")?;
     let line = list.lines().find(|line| line.contains(" gnu : ")).unwrap_or_default();
     assert!(list.starts_with("Pouch images:\n1. ") && list.lines().count() == 12, "{list}");
