@@ -137,7 +137,11 @@ impl Init {
         let why = match self.take_in(spec) {
             Ok(()) => return,
             Err(Refusal::Exists) => ": already exists",
-            Err(Refusal::SlotHeld { .. }) => ": its slot is held by another",
+            Err(Refusal::SlotHeld { slot, .. }) => {
+                let by = self.t.holder(slot).and_then(|unit| self.t.unit(unit));
+                words.add(": tty").num(slot.into()).add(" is held by ");
+                by.map_or("another", |unit| &unit.name)
+            }
             Err(Refusal::TableFull) => ": cannot create more containers",
             Err(Refusal::Circle { after }) => {
                 words.add(": after ").plain(after);

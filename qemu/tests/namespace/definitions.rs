@@ -159,7 +159,7 @@ pub fn what_the_kernel_line_defines_in_vain_is_told_on_the_console(fresh: &mut F
         "Pouch: b: after a goes in a circle",
         "Pouch: c: after c goes in a circle",
         "Pouch: d: already exists",
-        "Pouch: e: its slot is held by another",
+        "Pouch: e: tty2 is held by d",
     ] {
         assert_eq!(serial.transcript().matches(refused).count(), 1, "{refused} in {}", serial.transcript());
     }
