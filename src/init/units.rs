@@ -382,7 +382,8 @@ impl Init {
                 self.slot_free(id);
             }
             Some(State::Waiting { until }) => {
-                let wait = until.saturating_sub(time::now_ms());
+                // From its end on, not from now.
+                let wait = until.saturating_sub(self.t.unit(id).map_or(0, |u| u.life.since()));
                 let mut words = Words::new("in ");
                 words.num(wait).add(" ms");
                 self.unit_tell(id, "restart", words.as_str());
