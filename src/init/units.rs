@@ -10,7 +10,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use super::poll::{Token, unwatch, watch};
 use super::tables::{
-    ClientId, Kept, Tables, UNITS, UnitId, UnitRecord, Waits, Whose, is_due, sooner,
+    ClientId, Kept, Session, Tables, UNITS, UnitId, UnitRecord, Waits, Whose, is_due, sooner,
 };
 use super::words::Words;
 use super::{Init, cgroup, files};
@@ -161,9 +161,14 @@ impl Init {
         }
         self.unit_label(id);
         if let (Some(slot), Some(session)) = (slot, self.t.unit_session(id)) {
-            let actions = self.t.board.slot_taken(slot, session);
-            self.board_perform(&actions);
+            self.slot_held(slot, Some(session));
         }
+    }
+
+    #[inline(never)]
+    fn slot_held(&mut self, slot: u8, by: Option<Session>) {
+        let actions = self.t.board.slot_held(slot, by);
+        self.board_perform(&actions);
     }
 
     #[inline(never)]
@@ -171,7 +176,7 @@ impl Init {
         if let Some(record) = self.t.unit_mut(id)
             && let Some(slot) = record.slot.take()
         {
-            self.t.board.slot_freed(slot);
+            self.slot_held(slot, None);
         }
         self.unit_label(id);
     }

@@ -234,29 +234,26 @@ impl Switchboard {
         self.lines.get_mut(usize::from(line))?.take()?.shell
     }
 
-    /// A container was accepted for the slot: lines of that slot on which nobody works, or waits
-    /// for a shell, show it.
-    pub fn slot_taken(&mut self, slot: u8, session: Session) -> Actions {
+    /// A container was accepted for the slot, or the slot is free again (its session ends by
+    /// [`Switchboard::session_gone`]): lines of that slot on which nobody works, or waits for a shell, show it,
+    /// and a console that waited for it to come again has its host shell.
+    pub fn slot_held(&mut self, slot: u8, by: Option<Session>) -> Actions {
         let mut out = Actions::new();
         if let Some(place) = self.slots.get_mut(usize::from(slot)) {
-            *place = Some(session);
+            *place = by;
         }
         for line in Self::each_line() {
-            let idle = self
-                .entry(line)
-                .is_some_and(|e| e.slot == Some(slot) && e.shows.is_none() && !e.awaits_shell);
+            let idle = self.entry(line).is_some_and(|e| {
+                e.slot == Some(slot)
+                    && e.shows.is_none()
+                    && !e.awaits_shell
+                    && (by.is_some() || e.home == Home::Shell)
+            });
             if idle {
                 self.go_home(line, None, &mut out);
             }
         }
         out
-    }
-
-    /// The slot is free again. (Its session ends by [`Switchboard::session_gone`].)
-    pub fn slot_freed(&mut self, slot: u8) {
-        if let Some(place) = self.slots.get_mut(usize::from(slot)) {
-            *place = None;
-        }
     }
 
     /// The person on the line wants to see the session. `None` when the line already shows it.
@@ -346,9 +343,11 @@ impl Switchboard {
         if let Some(typist) = self.typist.get_mut(usize::from(session)) {
             *typist = None;
         }
-        for slot in &mut self.slots {
-            if *slot == Some(session) {
-                *slot = None;
+        let mut held = None;
+        for (slot, holder) in (0..).zip(&mut self.slots) {
+            if *holder == Some(session) {
+                *holder = None;
+                held = Some(slot);
             }
         }
         for line in Self::each_line() {
@@ -362,7 +361,17 @@ impl Switchboard {
             if entry.shows == Some(session) {
                 entry.shows = None;
                 entry.watch = false;
-                self.go_back(line, None, &mut out);
+                // A console on which nobody works waits for its container, which may come again, until
+                // its slot is free.
+                let waits = entry.home == Home::Shell
+                    && held.is_some()
+                    && entry.slot == held
+                    && !entry.works
+                    && entry.back.is_empty()
+                    && entry.shell.is_none();
+                if !waits {
+                    self.go_back(line, None, &mut out);
+                }
             }
         }
         out
@@ -444,8 +453,10 @@ mod tests {
         Start,
         /// A container was accepted for a slot.
         Take(u8, Session),
-        /// It ended.
+        /// It ended, and may be started again.
         End(Session),
+        /// It ended for good.
+        Over(u8, Session),
         ShellUp(Line),
         ShellEnds(Line),
         Typed(Line),
@@ -519,10 +530,10 @@ mod tests {
         fn steps(&self) -> std::vec::Vec<Step> {
             let mut all = std::vec::Vec::new();
             for (slot, session) in (0..).zip(CONTAINERS) {
-                all.push(match self.lives(session) {
-                    true => Step::End(session),
-                    false => Step::Take(slot, session),
-                });
+                match self.lives(session) {
+                    true => all.extend([Step::End(session), Step::Over(slot, session)]),
+                    false => all.push(Step::Take(slot, session)),
+                }
             }
             for line in EVERY {
                 // A command brings its terminal for the session that it names.
@@ -559,13 +570,18 @@ mod tests {
             match step {
                 Step::Start => {}
                 Step::Take(slot, session) => {
-                    let actions = board.slot_taken(slot, session);
+                    let actions = board.slot_held(slot, Some(session));
                     self.set(session, true);
                     self.perform(&actions);
                 }
                 Step::End(session) => {
                     let actions = board.session_gone(session);
                     self.set(session, false);
+                    self.perform(&actions);
+                }
+                Step::Over(slot, session) => {
+                    self.go(Step::End(session));
+                    let actions = self.board.slot_held(slot, None);
                     self.perform(&actions);
                 }
                 Step::ShellUp(line) => {
@@ -820,7 +836,7 @@ mod tests {
             let _ = w.board.enter(line);
             let _ = w.board.shell_up(line, 20 + line);
         }
-        let _ = w.board.slot_taken(0, 10);
+        let _ = w.board.slot_held(0, Some(10));
         let _ = w.board.connect(A, 10, false);
         let _ = w.board.connect(B, 10, false);
         w.board.typed(B);
@@ -837,7 +853,7 @@ mod tests {
         let mut w = world([Home::Shell, Home::Offer]);
         let _ = w.board.shell_up(A, 20);
         for (slot, session) in [(1, 10), (2, 11)] {
-            let _ = w.board.slot_taken(slot, session);
+            let _ = w.board.slot_held(slot, Some(session));
             let _ = w.board.connect(A, session, false);
         }
         assert_eq!(
@@ -863,10 +879,38 @@ mod tests {
     }
 
     #[test]
+    fn a_console_on_which_nobody_works_waits_for_its_container() {
+        let mut board = Switchboard::new();
+        let _ = board.slot_held(0, Some(10));
+        let _ = board.line_up(A, Home::Shell, Some(0));
+        let shown = [Action::Show {
+            line: A,
+            session: 10,
+            why: Why::Idle,
+        }];
+        // It is started again, and once more.
+        for _ in 0..2 {
+            assert!(board.session_gone(10).is_empty());
+            assert_eq!(board.slot_held(0, Some(10)).as_slice(), shown);
+        }
+        // It ended for good.
+        assert!(board.session_gone(10).is_empty());
+        let shell = [Action::OpenShell { line: A }];
+        assert_eq!(board.slot_held(0, None).as_slice(), shell);
+        // Somebody works there: the host's shell is his.
+        let mut board = Switchboard::new();
+        let _ = board.slot_held(0, Some(10));
+        let _ = board.line_up(A, Home::Shell, Some(0));
+        board.typed(A);
+        assert_eq!(board.session_gone(10).as_slice(), shell);
+        assert!(board.slot_held(0, Some(10)).is_empty());
+    }
+
+    #[test]
     fn leaving_the_slots_own_container_opens_the_hosts_shell() {
         let mut w = world([Home::Shell, Home::Offer]);
         let mut board = Switchboard::new();
-        let _ = board.slot_taken(0, 10);
+        let _ = board.slot_held(0, Some(10));
         assert_eq!(
             board.line_up(A, Home::Shell, Some(0)).as_slice(),
             [Action::Show {
@@ -880,9 +924,9 @@ mod tests {
             [Action::OpenShell { line: A }]
         );
         // With the shell locked away the line stays where it is.
-        let _ = w.board.slot_taken(0, 10);
+        let _ = w.board.slot_held(0, Some(10));
         let mut locked = Switchboard::new();
-        let _ = locked.slot_taken(0, 10);
+        let _ = locked.slot_held(0, Some(10));
         let _ = locked.line_up(A, Home::Locked, Some(0));
         assert!(locked.disconnect(A).is_empty());
         assert_eq!(locked.shows(A), Some(10));

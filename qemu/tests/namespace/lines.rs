@@ -60,3 +60,26 @@ pub fn what_one_that_ended_had_to_say_is_shown_once(fresh: &mut Fresh) -> Result
     serial.run("pouch destroy dead")?;
     Ok(())
 }
+
+/// Rule 1: through its back-off the container holds the slot, and a console on which nobody works shows it.
+pub fn a_console_on_which_nobody_works_shows_its_container_again(fresh: &mut Fresh) -> Result<()> {
+    let words = "\"pouch.container=f,tty=tty0,restart=on-failure:2,command='/bin/probe exit 3'\"";
+    let mut namespace = fresh.start(words)?;
+    let serial = namespace.serial();
+    for _ in 0..3 {
+        serial.expect("tty0 connected\n")?.expect("f exited with status 3\n")?;
+    }
+    // It gave up: the host's shell, as before.
+    serial.prompt()?;
+    assert_eq!(
+        serial.run("pouch list | cut -d ' ' -f 2-4; pouch destroy f")?,
+        "containers:\nf : ended\nPouch: f destroyed"
+    );
+    // Who works there is at the host's shell when it ends, and stays.
+    let mut namespace = fresh.start("pouch.container=g,tty=tty0,restart=always")?;
+    let serial = namespace.serial().expect("tty0 connected\n")?.prompt()?;
+    serial.type_line("exit 4")?.expect("g exited with status 4\n")?.prompt()?;
+    serial.run("until grep -q started /run/pouch/cont_g; do :; done")?;
+    assert_eq!(serial.run("hostname; pouch info g | head -n 2")?, "board\nNAME: g\nSTATE: started");
+    Ok(())
+}

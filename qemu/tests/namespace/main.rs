@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         lines::a_container_without_a_terminal_writes_into_pipes,
         lines::connect_without_a_terminal_says_so,
         lines::what_one_that_ended_had_to_say_is_shown_once,
+        lines::a_console_on_which_nobody_works_shows_its_container_again,
         answers::who_asks_for_all_of_a_cgroup_gets_all_of_it_each_time,
         answers::who_follows_what_is_printed_is_let_go_at_its_end,
         answers::a_container_knows_itself_by_its_name_too,
