@@ -82,6 +82,12 @@ pub(super) fn enter<'a>(
         }
     }
 
+    if own.is_none() && spec.flags() & flags::READ_ONLY != 0 {
+        // What the host has mounted on its root is its files too. What comes on top is the container's.
+        now.at(Step::Mask, from);
+        now.ok(mount::set(root, mount::RDONLY, true));
+    }
+
     proc_and_sys(plan, root, privileged, now);
     let console = dev::dress(plan, root, now);
     devices::nodes(plan, root, now);

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
         roots::an_image_file_is_a_root_and_its_loop_device_goes,
         roots::mounts_stay_inside_and_leave_nothing_on_the_host,
         roots::a_user_goes_by_the_containers_own_names,
+        roots::a_board_that_is_there_to_read_is_so_with_all_that_is_mounted_on_it,
         roots::a_reaper_inside_reaps_and_hands_signals_on,
         life::poweroff_ends_the_namespace,
         fleet::one_waits_for_another_to_be_ready_and_stops_before_it,

@@ -159,6 +159,20 @@ pub fn a_user_goes_by_the_containers_own_names(fresh: &mut Fresh) -> Result<()> 
     Ok(())
 }
 
+pub fn a_board_that_is_there_to_read_is_so_with_all_that_is_mounted_on_it(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    let folders = "/ /tmp /run /srv/on";
+    serial.run("mkdir /srv/on; mount -t tmpfs on /srv/on")?;
+    let writes = format!("for i in {folders} /dev/shm /mnt; do touch $i/new 2>/dev/null && echo $i; done");
+    let run = |options: &str| format!("pouch run rr1 {options} -- sh -c '{writes}' </dev/null | cat");
+    assert_eq!(serial.run(&run("--read-only --tmpfs /mnt"))?, "/dev/shm\n/mnt");
+    assert_eq!(serial.run(&format!("ls {folders} | grep -c new"))?, "0");
+    // It is the container's view alone, and not asked for it can write.
+    assert_eq!(serial.run(&run(""))?, "/\n/tmp\n/run\n/srv/on\n/dev/shm\n/mnt");
+    Ok(())
+}
+
 pub fn a_reaper_inside_reaps_and_hands_signals_on(fresh: &mut Fresh) -> Result<()> {
     let mut namespace = fresh.start("")?;
     let serial = namespace.serial().reach_prompt()?;
