@@ -319,6 +319,12 @@ impl<'a> Call<'a> {
                 b"0" => words.more = Power::PowerOff as u8,
                 b"6" => words.more = Power::Reboot as u8,
                 b"q" | b"Q" => return Ok(Command::Reread),
+                // What sysvinit's telinit calls it.
+                b"u" | b"U" => {
+                    let request = Request::Reexec { name: b"" };
+                    let json = false;
+                    return Ok(Command::Ask { request, json });
+                }
                 word => return Err(Usage::Unexpected(word)),
             },
             Verb::Attach if name::looks_like_slot(name) => return Err(Usage::NoContainer(name)),
@@ -572,6 +578,7 @@ mod tests {
             ("halt", power(Power::Halt)),
             ("init 0", power(Power::PowerOff)),
             ("/sbin/telinit 6", power(Power::Reboot)),
+            ("telinit u", Request::Reexec { name: b"" }),
         ] {
             asks(line, wanted);
         }
