@@ -64,10 +64,11 @@ pub(super) fn make<'a>(spec: Spec<'a>, first: u32, kinds: u32, now: &Now<'a>) ->
         now.ok(file::write(&open(name, OFlags::WRONLY), map.as_bytes()));
     }
     let namespace = open("ns/user", OFlags::RDONLY);
-    now.ok(process::join(
-        lend(&pidfd),
-        others & !process::CLONE_NEWUSER,
-    ));
+    // setns(2) takes no empty list: a container.json may want none of them.
+    let others = others & !process::CLONE_NEWUSER;
+    if others != 0 {
+        now.ok(process::join(lend(&pidfd), others));
+    }
     // The namespaces live on by those who hold them.
     let _ = pidfd_send_signal(lend(&pidfd), Signal::KILL);
     let _ = process::end_of(pid);
