@@ -1,7 +1,8 @@
 //! The health command: a process of the container's beside its own, from time to time.
 //!
-//! PID 1 makes a child that stays outside, and that one makes the process inside, waits
-//! for it and ends as it ended. Killing the one outside kills the one inside.
+//! PID 1 makes a child that is this binary as `pouch exec`, as people use it: nothing of
+//! PID 1's own memory comes where a container's processes are, not even for a moment.
+//! Killing that one kills what it brought in.
 
 use log::Level;
 use rustix::fd::OwnedFd;
@@ -13,20 +14,15 @@ use super::words::Words;
 use super::{Init, files};
 use crate::format::ended::Ended;
 use crate::format::spec::{Spec, Tag};
-use crate::jail::{self, Joining};
 use crate::policy::health::Event;
-use crate::sys::{self, Errno, lend, process};
-
-/// What the child outside says when it could not get the command to run.
-const FAILED: u8 = 125;
+use crate::sys::{self, Errno, lend, process, signal};
 
 impl Init {
     /// Runs the health command.
     pub(super) fn health_ask(&mut self, id: UnitId) -> Result<(), Errno> {
-        let (Some(spec), Some(record)) = (self.spec_of(id), self.t.unit(id)) else {
+        let Some(spec) = self.spec_of(id) else {
             return Err(Errno::NOENT);
         };
-        let init = record.pidfd.as_ref().ok_or(Errno::SRCH)?;
         match process::fork(0, None)? {
             process::Fork::Parent { pid, pidfd } => {
                 if let Some(record) = self.t.unit_mut(id) {
@@ -37,8 +33,10 @@ impl Init {
             }
             process::Fork::Child => {
                 sys::enter_child();
-                let cgroup = record.cgroup.as_ref();
-                sys::exit(ask(spec, init, cgroup).unwrap_or(FAILED))
+                signal::reset();
+                signal::unblock();
+                let _ = ask(spec, &self.binary);
+                sys::exit(127)
             }
         }
     }
@@ -66,26 +64,22 @@ impl Init {
     }
 }
 
-/// The child outside: the status of the one inside.
-fn ask(spec: Spec<'_>, init: &OwnedFd, cgroup: Option<&OwnedFd>) -> Result<u8, Errno> {
+/// The child: comes back only with the reason why not.
+fn ask(spec: Spec<'_>, binary: &OwnedFd) -> Result<(), Errno> {
+    let command = spec.string(Tag::Health).unwrap_or_default();
+    let words = [
+        c"pouch",
+        c"exec",
+        spec.name(),
+        c"--",
+        c"/bin/sh",
+        c"-c",
+        command,
+    ];
+    // PID 1's own streams may be a terminal of the host's.
     let null = files::open(c"/dev/null", OFlags::RDWR)?;
     rustix::stdio::dup2_stdin(lend(&null))?;
     rustix::stdio::dup2_stdout(lend(&null))?;
     rustix::stdio::dup2_stderr(lend(&null))?;
-    let command = spec.string(Tag::Health).unwrap_or_default();
-    let (pid, _pidfd) = jail::join(&Joining {
-        spec,
-        args: &[c"/bin/sh", c"-c", command],
-        init: lend(init),
-        cgroup: cgroup.map(lend),
-        terminal: [false; 3],
-        raw: false,
-        size: None,
-        report: lend(&null),
-        term: c"TERM=dumb",
-    })?;
-    // Its copies of PID 1's descriptors would keep alive what PID 1 closes: clients' connections, what epoll watches.
-    process::seclude();
-    let ended = Ended::of_status(process::end_of(pid)?);
-    Ok(ended.map_or(FAILED, Ended::status))
+    Err(process::exec_fd(lend(binary), &words))
 }
