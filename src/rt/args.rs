@@ -5,7 +5,10 @@ use core::ffi::{CStr, c_char};
 /// The most arguments a command may have; more are refused by the caller.
 const ARGS_MAX: usize = 200;
 
-/// Reads argv and goes to main.
+/// Reads argv, wipes the environment, and goes to main.
+///
+/// No command reads its caller's environment; a copy of this process that becomes another's
+/// (`exec`) is not to show it.
 pub unsafe extern "C" fn enter(stack: *const usize) -> ! {
     let mut args = heapless::Vec::<&'static CStr, ARGS_MAX>::new();
     // SAFETY: the kernel put argc at this address, and argc pointers to NUL-ended
@@ -17,6 +20,16 @@ pub unsafe extern "C" fn enter(stack: *const usize) -> ! {
             if arg.is_null() || args.push(CStr::from_ptr(arg)).is_err() {
                 break;
             }
+        }
+        // Behind argv's NULL stand pointers to the environment's strings, and a NULL again, all of them writable.
+        let mut entry = stack.add(2 + argc).cast::<*mut c_char>();
+        while !(*entry).is_null() {
+            let mut at = *entry;
+            while *at != 0 {
+                *at = 0;
+                at = at.add(1);
+            }
+            entry = entry.add(1);
         }
     }
     pouch::sys::exit(crate::main(&args))
