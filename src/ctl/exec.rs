@@ -126,6 +126,9 @@ pub fn exec(name: &[u8], args: &[&CStr], err: &mut Out) -> u8 {
     let mut running = Running {
         pid: 0,
         child: None,
+        helper: 0,
+        early: 0,
+        asked: false,
         report: None,
         said: [0; OBJECT_MAX + 8],
         len: 0,
@@ -148,12 +151,15 @@ pub fn exec(name: &[u8], args: &[&CStr], err: &mut Out) -> u8 {
     }
     let mut said = Reader::new(running.said.get(..running.len).unwrap_or_default());
     let fault = Fault::parse(&mut said);
-    let why = match started {
-        Ok(()) if said.is_good() => Refusal::Fault(fault),
+    let fault = match started {
+        Ok(()) if said.is_good() => fault,
         Ok(()) => return status,
-        // Its PID namespace, or its cgroup, is on its way out.
-        Err(Errno::SRCH | Errno::NOMEM | Errno::NODEV) => Refusal::NotRunning,
-        Err(error) => Refusal::Fault(jail::unable(Step::Join, error, name)),
+        Err(error) => jail::unable(Step::Join, error, name),
+    };
+    let why = match (fault.step, fault.errno) {
+        // ESRCH, ENOMEM, ENODEV: its PID namespace, or its cgroup, is on its way out.
+        (Step::Join, 3 | 12 | 19) => Refusal::NotRunning,
+        _ => Refusal::Fault(fault),
     };
     say::not_run(err, why, name)
 }
@@ -177,8 +183,15 @@ const KEYS: usize = 256;
 
 /// A command on its way, and what moves between it and here.
 struct Running {
+    /// The command's pid and pidfd; the helper's until that has made it.
     pid: i32,
     child: Option<OwnedFd>,
+    /// The helper's pid, once it is of no more use.
+    helper: i32,
+    /// The last signal that was told: the helper does not hand it on.
+    early: u8,
+    /// A terminal is to come.
+    asked: bool,
     report: Option<OwnedFd>,
     /// The last that it said of itself before it became the command.
     said: [u8; OBJECT_MAX + 8],
@@ -213,6 +226,7 @@ impl Running {
                 self.screen = stream;
             }
         }
+        self.asked = terminal.contains(&true);
         let (report, reporting) = socket::pair()?;
         self.report = Some(report);
         signal::block_only(TOLD);
@@ -229,7 +243,6 @@ impl Running {
             size: tcgetwinsize(self.screen).ok(),
             raw: self.before.is_none(),
             report: lend(&reporting),
-            term: c"TERM=vt102",
         };
         let mut made = jail::join(&joining);
         let moved;
@@ -261,7 +274,7 @@ impl Running {
 
     /// Waits for something and does it. True once the command has ended.
     fn turn(&mut self, screen: &mut Out) -> bool {
-        let has_keys = self.typed > self.taken;
+        let (waited, has_keys) = (self.pid, self.typed > self.taken);
         let typing = self.before.is_some() && self.master.is_some() && !has_keys;
         let ready = wait::ready(
             &[
@@ -274,11 +287,11 @@ impl Running {
             u8::from(has_keys) << 3,
             None,
         );
-        if ready & 2 != 0 {
-            self.signalled();
-        }
         if ready & 4 != 0 {
             self.hear();
+        }
+        if ready & 2 != 0 {
+            self.signalled();
         }
         if ready & 16 != 0 {
             self.type_in();
@@ -289,21 +302,39 @@ impl Running {
         if ready & 8 != 0 {
             self.show(screen);
         }
-        ready & 1 != 0
+        // The helper's end is nobody's when it has just handed over.
+        ready & 1 != 0 && self.pid == waited
     }
 
-    /// What the child says: a terminal, a fault, that it is about to become the command.
+    /// What is said on the report: a terminal, a process, a fault, that it is about to become the command.
+    ///
+    /// Where the container may trace, it may speak for that process by then: what comes once comes no second time,
+    /// and a terminal, which the helper sends before there is a process, never unasked.
     fn hear(&mut self) {
         while let Some(report) = &self.report {
             match socket::receive(lend(report), &mut self.said, false) {
                 Err(Errno::AGAIN | Errno::INTR) => return,
                 Ok(got) if got.len > 0 => {
                     self.len = got.len;
-                    if self.said.first() == Some(&TERMINAL) {
-                        self.master = got.descriptor;
+                    if self.asked && self.said.first() == Some(&TERMINAL) {
+                        (self.master, self.asked) = (got.descriptor, false);
+                    } else if self.helper == 0
+                        && let (Some(pid), Some(pidfd)) = (jail::joined(&self.said), got.descriptor)
+                    {
+                        (self.helper, self.pid) = (self.pid, pid);
+                        self.child = Some(pidfd);
+                        if self.early != 0 {
+                            self.tell(self.early);
+                        }
                     }
                 }
-                _ => self.report = None,
+                _ => {
+                    self.report = None;
+                    if self.helper != 0 {
+                        // It has closed its end, so it is as good as gone.
+                        let _ = process::end_of(self.helper);
+                    }
+                }
             }
         }
     }
@@ -334,7 +365,8 @@ impl Running {
     }
 
     #[inline(never)]
-    fn tell(&self, number: u8) {
+    fn tell(&mut self, number: u8) {
+        self.early = number;
         if let (Some(signal), Some(child)) = (Signal::from_named_raw(number.into()), &self.child) {
             let _ = pidfd_send_signal(lend(child), signal);
         }

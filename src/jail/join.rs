@@ -1,10 +1,13 @@
 //! Into a container that runs: its cgroup, its namespaces, its rights, and nothing else.
 //!
-//! Done by the command itself, never by PID 1. The process is made in the container's
-//! cgroup and PID namespace, takes the others by one call on the init's pidfd, which was
-//! had before anything of the container's was trusted, and executes the command: pouch's
-//! own file is never opened inside (CVE-2019-5736), and until then nobody inside may look
-//! into it. It goes when the command that made it goes.
+//! Done by the command itself, never by PID 1, in two steps. A helper is made in the
+//! container's cgroup. It takes the namespaces by one call on the init's pidfd, which was
+//! had before anything of the container's was trusted; but its PID namespace stays the
+//! host's, so nobody inside sees it, whatever they may trace. When all is done that takes
+//! a right, when its rights are the container's own and every descriptor that leads out is
+//! closed, it makes the process that executes the command and hands it over: a child of
+//! the command's own, which goes when that goes. pouch's own file is never opened inside
+//! (CVE-2019-5736), and without SYS_PTRACE nobody looks into either of the two.
 
 use core::ffi::CStr;
 
@@ -18,8 +21,13 @@ use crate::format::fault::Step;
 use crate::format::spec::{Spec, SpecBuf, flags};
 use crate::sys::{self, Errno, bpf, device, file, lend, process, socket, terminal};
 
-/// What the child says along with the master of its terminal: no step has this number.
+/// What the helper says along with the master of its terminal, before anybody inside sees
+/// anything of it: no step has this number.
 pub const TERMINAL: u8 = 0xfe;
+/// What it says of the process that becomes the command: its pid, and its pidfd along with that.
+const JOINED: u8 = 0xfd;
+/// The end of a helper that has no more to do: nobody's status, and no success where nobody heard of the other.
+const HELPED: u8 = 125;
 
 /// What it takes to join.
 #[derive(Clone, Copy)]
@@ -38,27 +46,20 @@ pub struct Joining<'a> {
     pub size: Option<Winsize>,
     /// Whether it leaves what is printed as it is: another one makes its lines.
     pub raw: bool,
-    /// A socket on which the child hands its terminal's master over and reports a fault; close-on-exec.
+    /// A socket on which the terminal's master and the process are handed over and a fault is
+    /// reported; close-on-exec. Once its other end is closed the process goes.
     pub report: BorrowedFd<'a>,
-    /// TERM for its environment.
-    pub term: &'a CStr,
 }
 
-/// Starts the command: its pid and pidfd.
+/// Starts the helper: its pid and pidfd. What it makes is told on the report: [`joined`].
 ///
 /// # Errors
-/// ESRCH or ENOMEM if the container is gone; EBUSY if its cgroup has become a parent of
-/// others; those of clone3. What goes wrong in the child comes on the report.
+/// EBUSY if the container's cgroup has become a parent of others; those of clone3. What
+/// goes wrong afterwards comes on the report: ESRCH or ENOMEM of [`Step::Join`] if the
+/// container is gone.
 pub fn join(joining: &Joining<'_>) -> Result<(i32, OwnedFd), Errno> {
-    let kinds = namespaces(joining.spec);
     // A copy of this process is about to stand among the container's.
     process::close_to_all();
-    // The PID namespace is that of the child: a process never changes its own.
-    let pids = kinds & process::CLONE_NEWPID;
-    if pids != 0 {
-        process::join(joining.init, pids)?;
-    }
-    let starter = file::process(rustix::process::getpid().as_raw_nonzero().get())?;
     match process::fork(0, joining.cgroup)? {
         process::Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         process::Fork::Child => {
@@ -66,13 +67,24 @@ pub fn join(joining: &Joining<'_>) -> Result<(i32, OwnedFd), Errno> {
             let mut merged = SpecBuf::new();
             let now = Now::new(joining.report);
             let spec = image::configured(joining.spec, &mut merged, &now);
-            child(&Joining { spec, ..*joining }, &starter, kinds & !pids, &now)
+            help(&Joining { spec, ..*joining }, &now)
         }
     }
 }
 
-fn child<'a>(joining: &Joining<'a>, starter: &OwnedFd, kinds: u32, now: &Now<'a>) -> ! {
+/// The pid of the process that was made, if that is what was said.
+pub fn joined(said: &[u8]) -> Option<i32> {
+    match *said {
+        [JOINED, a, b, c, d, ..] => Some(i32::from_le_bytes([a, b, c, d])),
+        _ => None,
+    }
+}
+
+/// The helper: everything that takes a right which the container has not.
+fn help<'a>(joining: &Joining<'a>, now: &Now<'a>) -> ! {
     let spec = joining.spec;
+    let kinds = namespaces(spec);
+    // Out of the session of whoever typed it: its terminal is not to be had by what is made here.
     program::session(now);
     program::first_to_go();
     if spec.flags() & flags::PRIVILEGED == 0 && !joining.cgroup.is_some_and(bpf::judges_devices) {
@@ -85,6 +97,7 @@ fn child<'a>(joining: &Joining<'a>, starter: &OwnedFd, kinds: u32, now: &Now<'a>
     }
     now.at(Step::Join, spec.name());
     if kinds != 0 {
+        // The PID namespace is that of the children: a process never changes its own.
         now.ok(process::join(joining.init, kinds));
     }
     if spec.has_users() {
@@ -92,27 +105,44 @@ fn child<'a>(joining: &Joining<'a>, starter: &OwnedFd, kinds: u32, now: &Now<'a>
         now.ok(process::become_user(0, 0, &[]));
     }
     let user = user::find(spec, now);
-    let slave = joining
-        .terminal
-        .contains(&true)
-        .then(|| open(joining, &user, now));
-    if let Some(slave) = &slave {
-        let own = joining.terminal.map(|t| t.then_some(lend(slave)));
-        now.ok(rustix::process::ioctl_tiocsctty(lend(slave)));
+    if joining.terminal.contains(&true) {
+        let slave = open(joining, &user, now);
+        let own = joining.terminal.map(|t| t.then_some(lend(&slave)));
         program::streams(&own, now);
     }
     enter(
         spec,
         &user,
         joining.args,
-        Some(starter),
+        Some(joining),
         None,
-        joining.term,
+        c"TERM=vt102",
         now,
     )
 }
 
-/// A terminal of the container's own devpts. The path is the container's, so what is there is
+/// Makes the process that becomes the command: inside for all to see, with no more rights than
+/// those who see it. Comes back in that one; the helper ends here.
+pub(super) fn appear<'a>(joining: &Joining<'a>, now: &Now<'a>) {
+    now.at(Step::Join, joining.spec.name());
+    // A cgroup's folder, the init's pidfd, whatever the command had open: who traces the new one has its descriptors.
+    now.ok(process::close_all_but(joining.report));
+    if let process::Fork::Parent { pid, pidfd } = now.ok(process::fork_beside()) {
+        let [a, b, c, d] = pid.to_le_bytes();
+        let said = [JOINED, a, b, c, d];
+        now.ok(socket::send(now.report, &said, Some(lend(&pidfd))));
+        sys::exit(HELPED);
+    }
+    program::session(now);
+    if let Some(own) = joining.terminal.iter().position(|own| *own) {
+        let own = process::standard(own as i32);
+        now.ok(rustix::process::ioctl_tiocsctty(own));
+    }
+    // It goes with whoever brought it. Not before: a change of the user takes it back.
+    process::end_with_parent(Some(joining.report));
+}
+
+/// A terminal of the container's own devpts, its master handed over. The path is the container's, so what is there is
 /// asked whether it is one; the slave comes by its master and not by a name (CVE-2025-52565).
 fn open<'a>(joining: &Joining<'a>, user: &User, now: &Now<'a>) -> OwnedFd {
     const PTMX: &CStr = c"/dev/pts/ptmx";

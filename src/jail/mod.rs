@@ -34,7 +34,7 @@ use crate::sys::{self, Errno, file, lend, process, signal};
 
 pub use fs::{apart, c_string, folder, is_folder};
 pub use image::IMAGES;
-pub use join::{Joining, TERMINAL, join};
+pub use join::{Joining, TERMINAL, join, joined};
 pub use modules::load as load_module;
 pub use net::{BRIDGE, Link, release};
 pub use program::PATH;
@@ -307,7 +307,7 @@ fn enter<'a>(
     spec: Spec<'a>,
     user: &User,
     args: &[&'a CStr],
-    starter: Option<&OwnedFd>,
+    joining: Option<&Joining<'a>>,
     ready: Option<BorrowedFd<'_>>,
     term: &'a CStr,
     now: &Now<'a>,
@@ -326,9 +326,9 @@ fn enter<'a>(
         }
     }
     rights::drop_all(spec, user, privileged, now);
-    if let Some(starter) = starter {
-        // A command that was brought in goes with whoever brought it. Not before: a change of the user takes it back.
-        process::end_with_parent(Some(lend(starter)));
+    if let Some(joining) = joining {
+        // What is brought in is seen inside from here on.
+        join::appear(joining, now);
     }
 
     // The last descriptors that lead out of here close themselves on execve (CVE-2024-21626).

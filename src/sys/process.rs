@@ -62,16 +62,41 @@ pub fn fork(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Result<Fork, Err
             [&raw const args as usize, size_of::<clone_args>()],
         )
     }?;
-    if pid == 0 {
-        return Ok(Fork::Child);
+    // SAFETY: the kernel wrote a new descriptor there, in the parent.
+    Ok(unsafe { sides(pid, &pidfd) })
+}
+
+/// clone(2): a process beside this one, whose parent is this one's own, and which sends it SIGCHLD if this one does.
+/// It asks for nothing that docker's filter refuses, where clone3 does not exist.
+///
+/// # Errors
+/// EAGAIN, ENOMEM, the latter also where the PID namespace that it is to be in has ended.
+pub fn fork_beside() -> Result<Fork, Errno> {
+    let mut pidfd = -1i32;
+    let flags = (nr::CLONE_PARENT | nr::CLONE_PIDFD | nr::SIGCHLD) as usize;
+    // SAFETY: no memory is shared, so the child is a copy with a stack of its own; the third argument is where the
+    // pidfd goes, on every processor.
+    unsafe {
+        let pid = call(nr::__NR_clone, [flags, 0, &raw mut pidfd as usize])?;
+        Ok(sides(pid, &pidfd))
     }
-    // SAFETY: the kernel wrote a new descriptor there that nobody else owns. The read must not
-    // come from before the call, which the compiler could think: the pointer left as an integer.
-    let pidfd = unsafe { own((&raw const pidfd).read_volatile() as u32) };
-    Ok(Fork::Parent {
+}
+
+/// Which side of a clone this is.
+///
+/// # Safety
+/// Where the pid is not 0 the kernel has written a new descriptor to `pidfd`, which nobody else owns.
+unsafe fn sides(pid: u32, pidfd: &i32) -> Fork {
+    if pid == 0 {
+        return Fork::Child;
+    }
+    // SAFETY: the caller's promise. The read must not come from before the call, which the
+    // compiler could think: the pointer left as an integer.
+    let pidfd = unsafe { own((&raw const *pidfd).read_volatile() as u32) };
+    Fork::Parent {
         pid: pid as i32,
         pidfd,
-    })
+    }
 }
 
 /// close_range(2): mark instead of closing.
@@ -189,6 +214,22 @@ pub fn close_on_exec_from(first: u32) -> Result<(), Errno> {
         )
     }
     .map(drop)
+}
+
+/// close_range(2): closes every descriptor from 3 on but that one. What this process still holds of them it must not use.
+///
+/// # Errors
+/// ENOSYS before Linux 5.9.
+pub fn close_all_but(kept: BorrowedFd<'_>) -> Result<(), Errno> {
+    let kept = kept.as_raw_fd() as usize;
+    // SAFETY: no pointer. The callers' descriptors are gone with this: it is for a child that uses no other.
+    unsafe {
+        call(nr::__NR_close_range, [kept + 1, u32::MAX as usize])?;
+        match kept > 3 {
+            true => call(nr::__NR_close_range, [3, kept - 1]).map(drop),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Lets every open descriptor from 3 on live through execve, for a re-execution that takes them all along.

@@ -25,6 +25,7 @@
 //! probe storm SOCKET SEED COUNT     send that many messages that are nearly right to PID 1, by that seed
 //! probe swap A B [A B...]           exchange what these names name, without end
 //! probe lurk              try to trace, read and overwrite whatever comes into this container
+//! probe pounce            hold whatever comes into this container, and say what it has more than this process
 //! ```
 #![no_std]
 #![no_main]
@@ -35,6 +36,7 @@ mod flood;
 mod kernel;
 mod lurk;
 mod memory;
+mod pounce;
 mod storm;
 
 use core::ffi::{CStr, c_char};
@@ -384,8 +386,9 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
             call(nr::__NR_ppoll, [0, 0, time.as_ptr() as usize, 0, 8]);
         },
         b"lurk" => lurk::wait_for_prey(),
+        b"pounce" => pounce::fall_on_prey(),
         _ => {
-            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw halt fault close args syscall attack forge flood storm swap lurk\n");
+            print(b"probe: orphans bomb hold stubborn polite eat write spin exit die crash raw halt fault close args syscall attack forge flood storm swap lurk pounce\n");
             exit(2)
         }
     }

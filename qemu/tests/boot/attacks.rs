@@ -353,6 +353,10 @@ pub fn what_joins_is_out_of_reach_until_it_is_the_command(board: &mut BoardBed) 
     hostile::lurk(board.boot()?.serial(), 10)
 }
 
+pub fn what_joins_has_no_more_than_those_who_trace_it(board: &mut BoardBed) -> Result<()> {
+    hostile::pounce(board.boot()?.serial(), 3)
+}
+
 pub fn messages_that_are_nearly_right_cost_nothing(board: &mut BoardBed) -> Result<()> {
     hostile::storm(board.boot()?.serial(), 7, 150)
 }

@@ -46,6 +46,24 @@ pub fn exec_and_run_work_on_the_console(board: &mut BoardBed) -> Result<()> {
     Ok(())
 }
 
+pub fn a_container_that_is_full_says_so(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    serial.run("pouch start full --tty none --pids.max 3 -- /bin/probe hold")?;
+    // One to be the command, and one that makes it: there is room for both, for one, for none.
+    let words = "Pouch: full: unable to join full: Resource temporarily unavailable";
+    assert_eq!(serial.run_status("pouch exec full true")?, (String::new(), 0));
+    for most in [2, 1] {
+        serial.run(&format!("pouch cgroup full pids.max {most}"))?;
+        assert_eq!(serial.run_status("pouch exec full true")?, (words.to_owned(), 125), "{most}");
+    }
+    // A frozen one says so, and one that froze on the way in ends with who came.
+    serial.run("pouch cgroup full pids.max 3; pouch freeze full")?;
+    let frozen = "Pouch: full: frozen, pouch thaw full first";
+    assert_eq!(serial.run_status("pouch exec full true")?, (frozen.to_owned(), 125));
+    assert_eq!(serial.run("pouch thaw full; pouch exec full echo thawed; pouch destroy full")?.lines().count(), 3);
+    Ok(())
+}
+
 pub fn one_container_touches_nothing_of_another(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
     serial.run("pouch start iso1 --tty none -- /bin/probe hold; pouch start iso2 --tty none -- /bin/probe hold")?;

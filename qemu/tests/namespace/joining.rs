@@ -44,3 +44,16 @@ pub fn exec_ends_as_its_command_does(fresh: &mut Fresh) -> Result<()> {
     assert_eq!(serial.run_status("pouch exec ex1 true")?, ("Pouch: ex1 container not found".into(), 125));
     Ok(())
 }
+
+pub fn a_signal_on_the_way_in_is_the_commands(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    serial.run("pouch start ex2 --tty none -- /bin/probe hold; set +m")?;
+    // A little later each time: before the command is there, while it is made, when it runs. None is lost.
+    // (In a shell of its own: one that is worked with ignores TERM, and so does what it has just forked.)
+    let line = "sh -c 'i=0; while [ $i -lt 80 ]; do pouch exec ex2 sleep 1000 </dev/null & usleep $((i * 100)); kill $!; \
+        wait $! 2>/dev/null; [ $? = 143 ] || echo lost; i=$((i + 1)); done; echo all'";
+    assert_eq!(serial.run_within(pouch_qemu::deadline::HEAVY, line)?, "all");
+    assert_eq!(serial.run("pouch exec ex2 ps | grep -c [s]leep; pouch destroy ex2")?, "0\nPouch: ex2 destroyed");
+    Ok(())
+}

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
     let scenarios: Vec<Scenario<Fresh>> = scenarios![
         life::it_comes_up_in_a_pid_namespace,
         joining::exec_ends_as_its_command_does,
+        joining::a_signal_on_the_way_in_is_the_commands,
         lines::a_container_without_a_terminal_writes_into_pipes,
         lines::connect_without_a_terminal_says_so,
         lines::what_one_that_ended_had_to_say_is_shown_once,
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         reexec::crashes_end_the_board_as_the_words_have_it,
         hostile::names_that_change_under_a_start_lead_nowhere,
         hostile::what_joins_is_out_of_reach_until_it_is_the_command,
+        hostile::what_joins_has_no_more_than_those_who_trace_it,
         hostile::messages_that_are_nearly_right_cost_nothing,
         faults::every_call_that_fails_once_costs_nothing,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,

@@ -93,18 +93,19 @@ pub fn race(serial: &mut Serial, rounds: usize) -> Result<()> {
 pub fn lurk(serial: &mut Serial, rounds: usize) -> Result<()> {
     let sum = "cat /init /bin/pouch /proc/1/exe | md5sum";
     let before = serial.run(sum)?;
-    for (options, out) in [("", false), ("--cap-add SYS_PTRACE", true)] {
+    for (options, out, until) in [("", false, "wrote"), ("--cap-add SYS_PTRACE", true, "SAW\\|TRACED")] {
         serial.run("mkdir -p /srv/lair; cp -r /bin /srv/lair; cp /bin/probe /srv/lair/bin/prey")?;
         serial.run(&format!("pouch start lair /srv/lair {options} --tty none -- /bin/probe lurk"))?;
         serial.run("until pouch logs lair | grep -q lurking; do :; done")?;
-        let exec = format!(
-            "i=0; while [ $i -lt {rounds} ]; do i=$((i+1)); pouch exec lair /bin/prey write 90000 >/dev/null; done 2>/dev/null"
-        );
-        serial.run_within(deadline::HEAVY, &exec)?;
+        let exec = "pouch exec lair /bin/prey write 90000 >/dev/null";
+        serial.run_within(
+            deadline::HEAVY,
+            &format!("i=0; while [ $i -lt {rounds} ]; do i=$((i+1)); {exec}; done 2>/dev/null"),
+        )?;
         // Until it has seen a command, or pouch: it is quick enough.
         serial.run_within(
             deadline::HEAVY,
-            "until pouch logs lair | grep -q 'wrote\\|SAW'; do pouch exec lair /bin/prey write 90000 >/dev/null; done 2>/dev/null",
+            &format!("until pouch logs lair | grep -q '{until}'; do {exec}; done 2>/dev/null"),
         )?;
         let said = serial.run("pouch logs lair | sort | uniq -c; pouch destroy lair >/dev/null; rm -r /srv/lair")?;
         assert!(out || said.contains("wrote the command"), "{options}: {said}");
@@ -114,6 +115,31 @@ pub fn lurk(serial: &mut Serial, rounds: usize) -> Result<()> {
         assert!(!said.contains("POUCH"), "{options}: {said}");
     }
     assert_eq!(serial.run(sum)?, before);
+    Ok(())
+}
+
+/// Somebody inside who may trace anybody holds what `exec`, and what the health command, brings in: it has no more
+/// than they have themselves from its first moment on.
+pub fn pounce(serial: &mut Serial, rounds: usize) -> Result<()> {
+    let caught = "pouch logs lair | grep -c CAUGHT";
+    for (options, bring) in [
+        ("", "pouch exec lair true"),
+        ("", "pouch exec lair true </dev/null 2>&1 | cat"),
+        ("--userns", "pouch exec lair true </dev/null"),
+        ("--health true --health-interval 0.1", "sleep 0.1"),
+    ] {
+        serial.run(&format!("pouch start lair --cap-add SYS_PTRACE {options} --tty none -- /bin/probe pounce"))?;
+        serial.run("until pouch logs lair | grep -q pouncing; do :; done")?;
+        // In a user namespace of its own nobody traces what comes from the host, whatever their capabilities.
+        let until = match options {
+            "--userns" => format!("i=0; while [ $i -lt {rounds} ]; do i=$((i+1)); {bring}; done"),
+            _ => format!("until [ $({caught}) -ge {rounds} ]; do {bring}; done"),
+        };
+        serial.run_within(deadline::HEAVY, &until)?;
+        let said = serial.run("pouch logs lair | sort | uniq -c; pouch destroy lair >/dev/null")?;
+        assert!(!said.contains("MORE"), "{options}: {bring}: {said}");
+        assert_ne!(said.contains("CAUGHT"), options == "--userns", "{options}: {said}");
+    }
     Ok(())
 }
 
