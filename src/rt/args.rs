@@ -21,15 +21,17 @@ pub unsafe extern "C" fn enter(stack: *const usize) -> ! {
                 break;
             }
         }
-        // Behind argv's NULL stand pointers to the environment's strings, and a NULL again, all of them writable.
-        let mut entry = stack.add(2 + argc).cast::<*mut c_char>();
-        while !(*entry).is_null() {
-            let mut at = *entry;
-            while *at != 0 {
-                *at = 0;
-                at = at.add(1);
-            }
-            entry = entry.add(1);
+        // Behind argv's NULL stand pointers to the environment's strings, and a NULL again. The kernel lays those
+        // strings one behind the other, in memory that is this process's to write.
+        let entries = stack.add(2 + argc).cast::<*mut c_char>();
+        let mut end = entries;
+        while !(*end).is_null() {
+            end = end.add(1);
+        }
+        if end != entries {
+            let (first, last) = (*entries, *end.sub(1));
+            let len = last.addr() - first.addr() + CStr::from_ptr(last).count_bytes();
+            first.write_bytes(0, len);
         }
     }
     pouch::sys::exit(crate::main(&args))
