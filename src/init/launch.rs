@@ -1,7 +1,7 @@
 //! A container's launch: what is prepared before its process is made, and what is heard of it.
 
 use rustix::fd::OwnedFd;
-use rustix::fs::OFlags;
+use rustix::process::{Signal, pidfd_send_signal};
 
 use super::poll::{Token, watch};
 use super::tables::{Kept, UnitId};
@@ -11,7 +11,7 @@ use crate::format::fault::{OBJECT_MAX, Step};
 use crate::format::spec::{Spec, TTY_AUTO, TTY_NONE, Tag, flags};
 use crate::jail::{self, Link, Plan, Report, Stdio};
 use crate::policy::unit::{Event, State};
-use crate::sys::{Errno, file, lend, socket};
+use crate::sys::{Errno, lend, socket};
 
 /// The most processes of a container for which nothing else was said: a fork bomb is its own
 /// affair, also where the whole board can have no more than two thousand (256 MiB).
@@ -188,7 +188,16 @@ impl Init {
         let Some(record) = self.t.unit_mut(id) else {
             return;
         };
-        let Some(execed) = heard(&mut record.report, &mut record.fault) else {
+        let mut joined = None;
+        let execed = heard(&mut record.report, &mut record.fault, &mut joined);
+        // One that has been reaped as nobody's is not waited for: then its maker's end is the container's.
+        if let Some((pid, pidfd)) = joined
+            && pidfd_send_signal(lend(&pidfd), Signal::CONT).is_ok()
+        {
+            record.pid = pid;
+            files::keep(&mut record.pidfd, pidfd);
+        }
+        let Some(execed) = execed else {
             return;
         };
         if !execed {
@@ -219,28 +228,31 @@ pub(super) fn link_name(number: u32) -> Words {
     name
 }
 
-/// The pipe that a launch reports on: its ends to read and to write.
+/// What a launch reports on: its ends to read and to write.
 pub(super) fn report_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
-    file::pipe(OFlags::NONBLOCK)
+    socket::pair()
 }
 
-/// Reads the report of a launch, if it has come: whether execve succeeded, and if not why.
+/// Reads the report of a launch, if it has come: whether execve succeeded, and if not why. `joined` is the process
+/// that took its first one's place, if one did.
 #[inline(never)]
-pub(super) fn heard(report: &mut Option<OwnedFd>, fault: &mut Option<Kept>) -> Option<bool> {
-    let mut room = [0; OBJECT_MAX + 8];
-    let mut said = jail::read_report(lend(report.as_ref()?), &mut room);
-    if let Report::Entered = said {
-        *fault = None;
-        room = [0; OBJECT_MAX + 8];
-        said = jail::read_report(lend(report.as_ref()?), &mut room);
-    }
-    let execed = match said {
-        Report::Pending | Report::Entered => return None,
-        // A pipe that closed before execve was near: the child was killed.
-        Report::Execed => fault.is_none(),
-        Report::Fault(why) => {
-            *fault = Some(Kept::of(why));
-            false
+pub(super) fn heard(
+    report: &mut Option<OwnedFd>,
+    fault: &mut Option<Kept>,
+    joined: &mut Option<(i32, OwnedFd)>,
+) -> Option<bool> {
+    let execed = loop {
+        let mut room = [0; OBJECT_MAX + 8];
+        match jail::read_report(lend(report.as_ref()?), &mut room) {
+            Report::Pending => return None,
+            Report::Entered => *fault = None,
+            Report::Joined(pid, pidfd) => *joined = Some((pid, pidfd)),
+            // Closed before execve was near: the child was killed.
+            Report::Execed => break fault.is_none(),
+            Report::Fault(why) => {
+                *fault = Some(Kept::of(why));
+                break false;
+            }
         }
     };
     files::close(report);

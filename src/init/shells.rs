@@ -136,7 +136,7 @@ impl Init {
     #[inline(never)]
     pub(super) fn shell_report_ready(&mut self, line: Line) {
         if let Some(record) = self.t.line_mut(line) {
-            let _ = launch::heard(&mut record.shell.report, &mut record.shell.fault);
+            let _ = launch::heard(&mut record.shell.report, &mut record.shell.fault, &mut None);
         }
     }
 

@@ -284,9 +284,10 @@ impl Init {
     /// Its init was reaped.
     pub(super) fn unit_ended(&mut self, id: UnitId, ended: Ended) {
         // What the launch said comes before what became of it.
+        let pid = self.t.unit(id).map(|u| u.pid);
         self.report_ready(id);
-        let Some(record) = self.t.unit_mut(id) else {
-            return;
+        let Some(record) = self.t.unit_mut(id).filter(|u| Some(u.pid) == pid) else {
+            return; // it made another in its place
         };
         record.pid = 0;
         files::close(&mut record.pidfd);

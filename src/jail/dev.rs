@@ -117,8 +117,13 @@ fn console<'a>(path: &'a CStr, dev: BorrowedFd<'_>, now: &Now<'a>) -> OwnedFd {
     now.at(Step::Mount, c"/dev/console");
     now.ok(mount::put(lend(&tree), lend(&place)));
     now.at(Step::Open, c"/dev/console");
+    now.ok(open_console(Some(dev), c"console"))
+}
+
+/// The console, opened where it lies.
+pub(super) fn open_console(dev: Option<BorrowedFd<'_>>, path: &CStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    now.ok(file::open_at(Some(dev), c"console", flags))
+    file::open_at(dev, path, flags)
 }
 
 /// Binds the container's socket, then locks the folder. Done inside, where its path is short and its own.

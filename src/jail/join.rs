@@ -72,6 +72,16 @@ pub fn join(joining: &Joining<'_>) -> Result<(i32, OwnedFd), Errno> {
     }
 }
 
+/// Tells of a process that was made beside this one, whose end is the parent's to wait for.
+pub(super) fn hand_over(pid: i32, pidfd: &OwnedFd, now: &Now<'_>) {
+    let [a, b, c, d] = pid.to_le_bytes();
+    now.ok(socket::send(
+        now.report,
+        &[JOINED, a, b, c, d],
+        Some(lend(pidfd)),
+    ));
+}
+
 /// The pid of the process that was made, if that is what was said.
 pub fn joined(said: &[u8]) -> Option<i32> {
     match *said {
@@ -93,7 +103,7 @@ fn help<'a>(joining: &Joining<'a>, now: &Now<'a>) -> ! {
     }
     if spec.has_users() {
         // While they may be raised: inside a user namespace they may not.
-        rights::limits(spec, now);
+        rights::limits(spec, true, now);
     }
     now.at(Step::Join, spec.name());
     if kinds != 0 {
@@ -127,10 +137,8 @@ pub(super) fn appear<'a>(joining: &Joining<'a>, now: &Now<'a>) {
     now.at(Step::Join, joining.spec.name());
     // A cgroup's folder, the init's pidfd, whatever the command had open: who traces the new one has its descriptors.
     now.ok(process::close_all_but(joining.report));
-    if let process::Fork::Parent { pid, pidfd } = now.ok(process::fork_beside()) {
-        let [a, b, c, d] = pid.to_le_bytes();
-        let said = [JOINED, a, b, c, d];
-        now.ok(socket::send(now.report, &said, Some(lend(&pidfd))));
+    if let process::Fork::Parent { pid, pidfd } = now.ok(process::fork_beside(0)) {
+        hand_over(pid, &pidfd, now);
         sys::exit(HELPED);
     }
     program::session(now);
@@ -139,7 +147,7 @@ pub(super) fn appear<'a>(joining: &Joining<'a>, now: &Now<'a>) {
         now.ok(rustix::process::ioctl_tiocsctty(own));
     }
     // It goes with whoever brought it. Not before: a change of the user takes it back.
-    process::end_with_parent(Some(joining.report));
+    process::end_with_parent(joining.report);
 }
 
 /// A terminal of the container's own devpts, its master handed over. The path is the container's, so what is there is

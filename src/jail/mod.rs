@@ -30,7 +30,7 @@ use crate::format::spec::{Spec, SpecBuf, Tag, flags};
 use crate::format::text::{Plain, Text, put};
 use crate::format::wire::{Reader, Writer};
 use crate::sys::mount::Within;
-use crate::sys::{self, Errno, file, lend, process, signal};
+use crate::sys::{self, Errno, file, lend, process, signal, socket};
 
 pub use fs::{apart, c_string, folder, is_folder};
 pub use image::IMAGES;
@@ -84,7 +84,7 @@ pub struct Plan<'a> {
     pub stdio: Stdio<'a>,
     /// Files and pipes that take their place, one by one.
     pub streams: [Option<BorrowedFd<'a>>; 3],
-    /// The pipe on which the child reports a fault; close-on-exec.
+    /// A socket on which the child reports a fault; close-on-exec.
     pub report: BorrowedFd<'a>,
     /// The pipe on which it says that it is ready, as the descriptor that its spec names.
     pub ready: Option<BorrowedFd<'a>>,
@@ -160,7 +160,7 @@ impl<'a> Now<'a> {
         }
     }
 
-    /// Tells PID 1 which step failed, and ends. One write of at most PIPE_BUF bytes is one piece.
+    /// Tells PID 1 which step failed, and ends.
     #[cold]
     #[inline(never)]
     fn end(&self, errno: Errno) -> ! {
@@ -177,8 +177,8 @@ impl<'a> Now<'a> {
 
 /// Starts a container's process: its pid and pidfd.
 ///
-/// What goes wrong in the child comes on the plan's pipe, read by [`read_report`]; an
-/// empty pipe that closes says that execve succeeded.
+/// What goes wrong in the child comes on the plan's socket, read by [`read_report`]; an
+/// empty one that closes says that execve succeeded.
 ///
 /// # Errors
 /// clone3's.
@@ -263,8 +263,8 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
     // The files of modules and of the kernel's settings are the host's: before the root goes.
     let link = plan.link.as_ref();
     let link = link.map(|link| (link, net::outside(plan, link, now)));
-    let users = (namespaces & process::CLONE_NEWUSER != 0)
-        .then(|| userns::make(spec, plan.owner, namespaces, now));
+    let users =
+        (namespaces & process::CLONE_NEWUSER != 0).then(|| userns::make(plan, namespaces, now));
     if let Some((link, host)) = &link {
         net::enter(plan, link, host, now);
     }
@@ -286,19 +286,20 @@ fn child<'a>(plan: &Plan<'a>, namespaces: u32, now: &Now<'a>) -> ! {
         now.at(Step::Hostname, name);
         now.ok(rustix::system::sethostname(name.to_bytes()));
     }
+    match users {
+        Some(users) => users.done(console, now),
+        None => start(plan, console, now),
+    }
+}
+
+/// The rest of it, in the container's user namespace where it has one.
+fn start<'a>(plan: &Plan<'a>, console: Option<OwnedFd>, now: &Now<'a>) -> ! {
+    let spec = plan.spec;
     // Inside by now: names are those of the container's own files.
     let user = user::find(spec, now);
-    let person = (
-        plan.owner.wrapping_add(user.uid),
-        plan.owner.wrapping_add(user.gid),
-    );
+    let person = (user.uid, user.gid);
     program::standard_streams(plan.stdio, console, person, now);
     program::streams(&plan.streams, now);
-    if let Some(users) = &users {
-        rights::limits(spec, now);
-        users.enter(spec, namespaces, now);
-    }
-
     enter(spec, &user, &[], None, plan.ready, plan.term, now)
 }
 
@@ -355,30 +356,34 @@ fn enter_folder(cwd: &CStr) -> Result<(), Errno> {
 
 /// What the child said: a fault, nothing yet, or that execve succeeded.
 pub enum Report<'a> {
+    /// Another process is the container's first, and the one that said so is about to end: its pid and pidfd.
+    Joined(i32, OwnedFd),
     /// A step failed.
     Fault(Fault<'a>),
     /// It is still on its way.
     Pending,
     /// Only execve is left.
     Entered,
-    /// The pipe closed without a word: the program runs.
+    /// It closed without a word: the program runs.
     Execed,
 }
 
 /// What the child says just before execve: no step has this number.
 const ENTERED: u8 = 0xff;
 
-/// Reads the pipe of a launch, which must be non-blocking.
-pub fn read_report<'b>(pipe: BorrowedFd<'_>, room: &'b mut [u8; OBJECT_MAX + 8]) -> Report<'b> {
-    match rustix::io::read(pipe, &mut room[..]) {
-        Ok(0) => Report::Execed,
-        Ok(n) => {
-            let said = room.get(..n).unwrap_or_default();
-            let said = match said.split_first() {
-                Some((&ENTERED, [])) => return Report::Entered,
-                Some((&ENTERED, rest)) => rest,
-                _ => said,
-            };
+/// Reads the report of a launch, the other end of what the plan has.
+pub fn read_report<'b>(report: BorrowedFd<'_>, room: &'b mut [u8; OBJECT_MAX + 8]) -> Report<'b> {
+    match socket::receive(report, room, false) {
+        Ok(got) => {
+            let said = room.get(..got.len).unwrap_or_default();
+            if let (Some(pid), Some(pidfd)) = (joined(said), got.descriptor) {
+                return Report::Joined(pid, pidfd);
+            }
+            match said {
+                [] => return Report::Execed,
+                [ENTERED] => return Report::Entered,
+                _ => {}
+            }
             let mut r = Reader::new(said);
             let fault = Fault::parse(&mut r);
             Report::Fault(match r.is_good() {

@@ -10,20 +10,24 @@ use crate::format::spec::{Spec, Tag, flags};
 use crate::format::wire::Reader;
 use crate::sys::{Errno, process};
 
-/// Resource limits. A user namespace has no say in raising them.
-pub(super) fn limits<'a>(spec: Spec<'a>, now: &Now<'a>) {
+/// Resource limits. A user namespace has no say in raising them: before one is entered they become as high as they are
+/// to be, and no lower, since there is more to do than the container may.
+pub(super) fn limits<'a>(spec: Spec<'a>, raise: bool, now: &Now<'a>) {
     now.at(Step::Rlimit, spec.name());
     for record in spec.records().filter(|r| r.tag == Tag::Rlimit) {
         let mut r = Reader::new(record.bytes);
-        let which = r.u8();
-        now.ok(process::set_limit(which, [r.u64(), r.u64()]));
+        let (which, soft, hard) = (r.u8(), r.u64(), r.u64());
+        now.ok(match raise {
+            true => process::raise_limit(which, hard),
+            false => process::set_limit(which, [soft, hard]),
+        });
     }
 }
 
 /// Takes rights away, in the order in which the taking still is allowed.
 pub(super) fn drop_all<'a>(spec: Spec<'a>, user: &User, privileged: bool, now: &Now<'a>) {
     // Limits while they may still be raised.
-    limits(spec, now);
+    limits(spec, false, now);
     let mut kept = if privileged {
         u64::MAX
     } else {

@@ -1,62 +1,65 @@
 //! A user namespace of the container's own: its root is nobody on the host.
 //!
-//! The order is what matters. The namespaces that the container's root shall own (network,
-//! host name, IPC, cgroup) must be made inside its user namespace; its mounts, owners of
-//! files, device nodes and device rules are the host root's to make. So a child of the
-//! launch's makes the former, is given its map, and goes; the launch takes those
-//! namespaces over with all its rights still in hand, does everything else as for any
-//! container, and enters the user namespace last of all. A mount namespace made there
-//! locks what was mounted and masked before. The PID namespace stays the host root's:
-//! it is the one that cannot be taken over afterwards.
+//! The order is what matters. The namespaces that the container's root shall own must be
+//! made inside its user namespace, and the one of PIDs together with the process that is
+//! the first in it; its mounts, owners of files, device nodes and device rules are the host
+//! root's to make. So the launch makes the container's first process beside itself, a child
+//! of PID 1's, to which it is handed over, and has it wait. It goes on as a process that
+//! has taken those namespaces over with all its rights still in hand, does everything as
+//! for any container, lets the first one go, and ends. That one's mount namespace, made in
+//! its user namespace, locks what was mounted and masked before.
 
 use core::ffi::CStr;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::OFlags;
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::fs::{Gid, OFlags, Uid};
 
-use super::{Now, fs, rights};
+use super::join::hand_over;
+use super::{Now, Plan, dev, fs, program, rights, start};
 use crate::format::fault::Step;
 use crate::format::spec::Spec;
 use crate::format::text::{Text, put};
 use crate::policy::ranges::USERS;
-use crate::sys::{Errno, file, lend, mount, process};
+use crate::sys::{self, Errno, file, lend, mount, process};
 
-/// Kinds that the launch itself makes, with the host root's rights.
-pub(super) const HOSTS: u32 = process::CLONE_NEWNS | process::CLONE_NEWPID;
+/// The kind that the launch itself is born in, with the host root's rights.
+pub(super) const HOSTS: u32 = process::CLONE_NEWNS;
 
-/// A user namespace, not yet entered.
+/// A user namespace, not entered, and what waits there.
 pub(super) struct Users {
     namespace: OwnedFd,
     /// Its root as the host sees it.
     first: u32,
+    /// The first process goes on by a byte here, and ends where none comes.
+    go: OwnedFd,
 }
 
-/// Makes a user namespace whose users begin at `first` on the host, and joins the others
-/// of `kinds`, which are its own.
-pub(super) fn make<'a>(spec: Spec<'a>, first: u32, kinds: u32, now: &Now<'a>) -> Users {
+/// Makes the container's first process in a user namespace whose users begin at the plan's
+/// owner on the host, and in those of `kinds` that are its own. Comes back in a process that
+/// has all but its user namespace in common with that one.
+pub(super) fn make<'a>(plan: &Plan<'a>, kinds: u32, now: &Now<'a>) -> Users {
+    let (spec, first) = (plan.spec, plan.owner);
+    rights::limits(spec, true, now);
     now.at(Step::UserNamespace, spec.name());
     if first == 0 {
         now.end(Errno::NOSPC); // the host's own root is nobody's range
     }
-    let others = kinds & !HOSTS;
-    let (pid, pidfd) = match now.ok(process::fork(others, None)) {
+    let own = kinds & !HOSTS;
+    let (wait, go) = now.ok(file::pipe(OFlags::empty()));
+    let (pid, pidfd) = match now.ok(process::fork_beside(own)) {
         process::Fork::Parent { pid, pidfd } => (pid, pidfd),
         process::Fork::Child => {
-            process::end_with_parent(None);
-            loop {
-                let _ = rustix::event::poll(&mut [], None);
-            }
+            drop(go);
+            begin(plan, kinds, &wait, now)
         }
     };
-    // The host's /proc knows the child by another number than its parent here does.
-    let proc = now.ok(fs::new(c"proc", None, b"", 0));
+    hand_over(pid, &pidfd, now);
     let open = |name: &'static str, flags| {
         let mut path = Text::<32>::new();
-        put!(&mut path, "{}/{}", pid as u32, name);
+        put!(&mut path, "/proc/{}/{}", pid as u32, name);
         let mut room = [0; 40];
         let path = now.ok(fs::c_string(&[path.as_bytes()], &mut room));
-        now.ok(file::open_at(Some(lend(&proc)), path, flags))
+        now.ok(file::open_at(None, path, flags))
     };
     let mut map = Text::<40>::new();
     put!(&mut map, "0 {} {}\n", first, USERS);
@@ -64,17 +67,38 @@ pub(super) fn make<'a>(spec: Spec<'a>, first: u32, kinds: u32, now: &Now<'a>) ->
         now.ok(file::write(&open(name, OFlags::WRONLY), map.as_bytes()));
     }
     let namespace = open("ns/user", OFlags::RDONLY);
-    // setns(2) takes no empty list: a container.json may want none of them.
-    let others = others & !process::CLONE_NEWUSER;
+    let others = own & !process::CLONE_NEWUSER;
     if others != 0 {
         now.ok(process::join(lend(&pidfd), others));
     }
-    // The namespaces live on by those who hold them.
-    let _ = pidfd_send_signal(lend(&pidfd), Signal::KILL);
-    let _ = process::end_of(pid);
-    let users = Users { namespace, first };
+    // /proc shows the PID namespace of whoever mounts it, and that one is the children's.
+    if let process::Fork::Parent { .. } = now.ok(process::fork(0, None)) {
+        sys::exit(0);
+    }
+    let users = Users {
+        namespace,
+        first,
+        go,
+    };
     users.host(false, now);
     users
+}
+
+/// The first process: waits until all is made, and goes on with all rights in its user namespace and none outside.
+fn begin<'a>(plan: &Plan<'a>, kinds: u32, wait: &OwnedFd, now: &Now<'a>) -> ! {
+    if file::read(wait, &mut [0]) != Ok(1) {
+        sys::exit(127); // why was told by whoever could not go on
+    }
+    now.at(Step::UserNamespace, plan.spec.name());
+    // Root of the host is nobody in there.
+    now.ok(process::become_user(0, 0, &[]));
+    program::session(now);
+    let mut console = None;
+    if kinds & process::CLONE_NEWNS != 0 {
+        now.ok(process::unshare(process::CLONE_NEWNS));
+        console = dev::open_console(None, c"/dev/console").ok();
+    }
+    start(plan, console, now)
 }
 
 impl Users {
@@ -108,14 +132,13 @@ impl Users {
         }
     }
 
-    /// Enters it, with all rights there and none outside.
-    pub(super) fn enter<'a>(&self, spec: Spec<'a>, kinds: u32, now: &Now<'a>) {
-        now.at(Step::UserNamespace, spec.name());
-        now.ok(process::join(lend(&self.namespace), process::CLONE_NEWUSER));
-        // Root of the host is nobody in there.
-        now.ok(process::become_user(0, 0, &[]));
-        if kinds & process::CLONE_NEWNS != 0 {
-            now.ok(process::unshare(process::CLONE_NEWNS));
+    /// Everything is made: lets the first process go on, on a console that is its own.
+    pub(super) fn done(&self, console: Option<OwnedFd>, now: &Now<'_>) -> ! {
+        if let Some(console) = console {
+            let (uid, gid) = (Uid::from_raw(self.first), Gid::from_raw(self.first));
+            now.ok(rustix::fs::fchown(lend(&console), Some(uid), Some(gid)));
         }
+        now.ok(file::write(&self.go, &[0]));
+        sys::exit(0)
     }
 }

@@ -67,13 +67,13 @@ pub fn fork(namespaces: u32, cgroup: Option<BorrowedFd<'_>>) -> Result<Fork, Err
 }
 
 /// clone(2): a process beside this one, whose parent is this one's own, and which sends it SIGCHLD if this one does.
-/// It asks for nothing that docker's filter refuses, where clone3 does not exist.
+/// Without namespaces it asks for nothing that docker's filter refuses, where clone3 does not exist.
 ///
 /// # Errors
-/// EAGAIN, ENOMEM, the latter also where the PID namespace that it is to be in has ended.
-pub fn fork_beside() -> Result<Fork, Errno> {
+/// EAGAIN, ENOMEM, the latter also where the PID namespace that it is to be in has ended; ENOSPC.
+pub fn fork_beside(namespaces: u32) -> Result<Fork, Errno> {
     let mut pidfd = -1i32;
-    let flags = (nr::CLONE_PARENT | nr::CLONE_PIDFD | nr::SIGCHLD) as usize;
+    let flags = (namespaces | nr::CLONE_PARENT | nr::CLONE_PIDFD | nr::SIGCHLD) as usize;
     // SAFETY: no memory is shared, so the child is a copy with a stack of its own; the third argument is where the
     // pidfd goes, on every processor.
     unsafe {
@@ -383,12 +383,12 @@ pub fn close_to_all() {
 }
 
 /// prctl(2) PR_SET_PDEATHSIG: this process is killed when the one that made it ends, and ends now
-/// if that has ended by its pidfd, where there is one. Its pid would not tell in a PID namespace of another.
-pub fn end_with_parent(parent: Option<BorrowedFd<'_>>) {
+/// if that has ended: if the other end of its socket is closed. Its pid would not tell in a PID namespace of another.
+pub fn end_with_parent(socket: BorrowedFd<'_>) {
     const PR_SET_PDEATHSIG: usize = 1;
     // SAFETY: no pointer; it cannot fail for a signal that exists.
     let _ = unsafe { call(nr::__NR_prctl, [PR_SET_PDEATHSIG, 9]) };
-    if super::wait::ready(&[parent, None, None, None, None], 0, Some(0)) != 0 {
+    if super::wait::ready(&[Some(socket), None, None, None, None], 0, Some(0)) != 0 {
         super::exit(137);
     }
 }
@@ -441,6 +441,21 @@ pub fn set_limit(which: u8, limits: [u64; 2]) -> Result<(), Errno> {
     let at = &raw const limits as usize;
     // SAFETY: the kernel reads a struct rlimit64, two numbers of 64 bits on every processor.
     unsafe { call(nr::__NR_prlimit64, [0, which.into(), at, 0]) }.map(drop)
+}
+
+/// prlimit(2) of this process: the hard limit becomes at least that, the soft one stays.
+///
+/// # Errors
+/// EPERM, EINVAL.
+pub fn raise_limit(which: u8, hard: u64) -> Result<(), Errno> {
+    let mut limits = [0u64; 2];
+    // SAFETY: the kernel writes a struct rlimit64, as above, which is read as it left it.
+    let [soft, now] = unsafe {
+        let at = &raw mut limits as usize;
+        call(nr::__NR_prlimit64, [0, which.into(), 0, at])?;
+        (&raw const limits).read_volatile()
+    };
+    set_limit(which, [soft, now.max(hard)])
 }
 
 /// wait4(2) of any child that has ended, without waiting: its pid, and its status as a shell shows it.

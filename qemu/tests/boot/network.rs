@@ -12,7 +12,7 @@ pub fn containers_reach_each_other_the_host_and_what_is_published(board: &mut Bo
     );
     serial.run("mkdir -p /srv/a /srv/b; echo from a >/srv/a/index.html; echo from b >/srv/b/index.html")?;
     let start = "pouch start a --net 10.0.3.11/24 --tty none --publish 8080:80 -- httpd -f -p 80 -h /srv/a; \
-        pouch start b --net 10.0.3.12/24 --mtu 1400 --tty none -- httpd -f -p 80 -h /srv/b; \
+        pouch start b --userns --net 10.0.3.12/24 --mtu 1400 --tty none -- httpd -f -p 80 -h /srv/b; \
         pouch start alone --net none --tty none -- /bin/probe hold";
     assert_eq!(
         serial.run_within(deadline::HEAVY, start)?,

@@ -92,18 +92,29 @@ const NEVER: &[&str] = &[
 
 const START: &str = "pouch start fi --tty none --stop-timeout 0.1 -- /bin/true; echo \"rc $?\"";
 
+/// The same where the first process is made by one that ends before it begins.
+const USERS: &str = "pouch start fi --userns --tty none --stop-timeout 0.1 -- /bin/true; echo \"rc $?\"";
+
 pub fn every_call_that_fails_once_costs_nothing(fresh: &mut Fresh) -> Result<()> {
+    each_call(fresh, START)
+}
+
+pub fn every_call_that_fails_once_costs_nothing_with_users_of_its_own(fresh: &mut Fresh) -> Result<()> {
+    each_call(fresh, USERS)
+}
+
+fn each_call(fresh: &mut Fresh, start: &str) -> Result<()> {
     let mut namespace = fresh.start("")?;
     namespace.serial().reach_prompt()?;
     let pid = namespace.init_pid()?;
     // Twice, so that what is made once for good (a folder, a module) is there.
     for _ in 0..2 {
-        inside(pid, &format!("{START}; pouch destroy fi"))?;
+        inside(pid, &format!("{start}; pouch destroy fi"))?;
     }
     let mut plain = left(pid)?;
     let memory = resident(pid)?;
     let mut wrong = Vec::new();
-    let calls = calls_of_a_cycle(pid)?;
+    let calls = calls_of_a_cycle(pid, start)?;
     if calls.len() < 20 {
         return Err(Error::new(format!("strace saw too little: {calls:?}")));
     }
@@ -113,7 +124,7 @@ pub fn every_call_that_fails_once_costs_nothing(fresh: &mut Fresh) -> Result<()>
         for error in errors {
             for at in 1..=(*count).min(EACH) {
                 let case = format!("{call}:error={error}:when={at}");
-                let answer = with_fault(pid, &case, &mut namespace)?;
+                let answer = with_fault(pid, start, &case, &mut namespace)?;
                 refused += usize::from(!answer.contains("rc 0"));
                 // All of them are wanted at once; what has leaked is the next one's plain.
                 if let Err(error) = judge(pid, &case, &answer, &plain) {
@@ -237,11 +248,11 @@ fn limit(pid: i32, words: &str) -> Result<()> {
 }
 
 /// The names of the calls that PID 1 and a launch make in one cycle, and how often.
-fn calls_of_a_cycle(pid: i32) -> Result<BTreeMap<String, usize>> {
+fn calls_of_a_cycle(pid: i32, start: &str) -> Result<BTreeMap<String, usize>> {
     let out = std::env::temp_dir().join(format!("pouch-calls-{pid}"));
     let path = out.display().to_string();
     let tracer = Tracer::attach(pid, &["-f", "-o", &path])?;
-    inside(pid, &format!("{START}; pouch list; pouch logs fi; pouch destroy fi"))?;
+    inside(pid, &format!("{start}; pouch list; pouch logs fi; pouch destroy fi"))?;
     tracer.let_go()?;
     let text = std::fs::read_to_string(&out)?;
     let _ = std::fs::remove_file(&out);
@@ -265,10 +276,10 @@ fn calls_of_a_cycle(pid: i32) -> Result<BTreeMap<String, usize>> {
 }
 
 /// Starts a container while one call fails: what the command said.
-fn with_fault(pid: i32, case: &str, namespace: &mut Namespace) -> Result<String> {
+fn with_fault(pid: i32, start: &str, case: &str, namespace: &mut Namespace) -> Result<String> {
     let inject = format!("inject={case}");
     let tracer = Tracer::attach(pid, &["-f", "-o", "/dev/null", "-e", &inject])?;
-    let answer = inside(pid, START);
+    let answer = inside(pid, start);
     tracer.let_go()?;
     answer.map_err(|error| namespace.serial().failure(&format!("{case}: {error}")))
 }

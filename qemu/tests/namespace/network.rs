@@ -66,7 +66,8 @@ pub fn containers_of_one_bridge_reach_each_other_and_the_host(fresh: &mut Fresh)
     let serial = namespace.serial().reach_prompt()?;
     serial.run("mkdir -p /srv/a /srv/b; echo from a > /srv/a/index.html; echo from b > /srv/b/index.html")?;
     let server = |at| format!("--tty none -- httpd -f -p 80 -h /srv/{at}");
-    serial.run(&format!("pouch start a {}; pouch start b {}", server("a"), server("b")))?;
+    // Whoever its users are on the host.
+    serial.run(&format!("pouch start a {}; pouch start b --userns {}", server("a"), server("b")))?;
     serial.run(&format!("pouch start alone --net none {HOLD}"))?;
     let get = |url: &str| format!("until wget -q -O - http://{url}/; do :; done");
     // Two servers on port 80, reached from the host and from each other.

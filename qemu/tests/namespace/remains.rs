@@ -32,6 +32,9 @@ pub fn a_start_that_fails_at_any_step_leaves_nothing(fresh: &mut Fresh) -> Resul
         "--memory.max 1",
         "--tty tty1",
         "-- nothing",
+        "--userns --cwd /nowhere",
+        "--userns --mount /nowhere:/mnt",
+        "--userns -- nothing",
         "-- /etc/passwd",
         "-- /etc",
         "--user 4294967294 -- /root/nothing",
@@ -56,7 +59,12 @@ pub fn a_command_that_is_killed_in_the_middle_leaves_nothing(fresh: &mut Fresh) 
     serial.run("pouch start stays --tty none -- /bin/probe hold; set +m")?;
     let before = held(serial)?;
     // At every moment of its life: the kill comes a little later each time.
-    for command in ["run mid -- /bin/probe hold", "exec stays /bin/probe hold", "start mid -- /bin/probe hold"] {
+    for command in [
+        "run mid -- /bin/probe hold",
+        "run mid --userns -- /bin/probe hold",
+        "exec stays /bin/probe hold",
+        "start mid -- /bin/probe hold",
+    ] {
         let line = format!(
             "i=0; while [ $i -lt 40 ]; do pouch {command} </dev/null >/dev/null 2>&1 & usleep $((i * 400)); \
              kill -9 $!; wait $! 2>/dev/null; pouch destroy mid >/dev/null 2>&1; i=$((i + 1)); done; echo all"

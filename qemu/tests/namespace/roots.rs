@@ -194,3 +194,26 @@ pub fn a_reaper_inside_reaps_and_hands_signals_on(fresh: &mut Fresh) -> Result<(
     );
     Ok(())
 }
+
+pub fn users_of_its_own_go_with_any_namespaces(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    // As it is on boards: who has no mounts of its own goes through the host's folders as nobody.
+    serial.run("chmod 755 / /bin /dev; chmod 666 /dev/null")?;
+    for (kinds, own) in [
+        ("", "user"),
+        (", \"NEWPID\"", "user pid"),
+        (", \"NEWNS\"", "user mnt"),
+        (", \"NEWNS\", \"NEWPID\"", "user mnt pid"),
+        (", \"NEWNET\", \"NEWIPC\", \"NEWUTS\"", "user net ipc uts"),
+    ] {
+        serial.run(&format!("mkdir -p /srv/rg; echo '{{\"rootfs\": \"/\", \"namespaces\": [\"NEWUSER\"{kinds}]}}' >/srv/rg/container.json"))?;
+        let start = "pouch start rg1 --config /srv/rg/container.json --tty none -- /bin/probe hold";
+        assert_eq!(serial.run(start)?, "Pouch: rg1 starting", "{kinds}");
+        let differs = "p=$(sed -n 's/^PID: //p' /run/pouch/cont_rg1); for n in user mnt net ipc uts pid; do \
+            [ $(readlink /proc/$p/ns/$n) = $(readlink /proc/1/ns/$n) ] || echo $n; done | xargs";
+        assert_eq!(serial.run(differs)?, own, "{kinds}");
+        assert_eq!(serial.run("pouch exec rg1 id -u; pouch destroy rg1")?, "0\nPouch: rg1 destroyed", "{kinds}");
+    }
+    Ok(())
+}
