@@ -49,8 +49,10 @@ fn named(folder: &[u8], number: usize, make: fn(usize) -> isize) -> isize {
 
 /// A connection to PID 1, by the socket that this container has.
 fn connect() -> isize {
-    connect_to(b"/dev/pouch/socket")
+    connect_to(INSIDE)
 }
+
+const INSIDE: &[u8] = b"/dev/pouch/socket";
 
 /// A connection to whoever listens at that path.
 pub fn connect_to(path: &[u8]) -> isize {
@@ -81,39 +83,41 @@ fn answer(fd: isize) -> (isize, u8, u8) {
     (len, number, reason)
 }
 
+/// The request of that number about somebody else, by the socket of that path: whether it was more than refused.
+pub fn ask(path: &[u8], number: u8, name: &[u8]) -> bool {
+    let fd = connect_to(path);
+    if fd < 0 {
+        say_number(b"no connection for ", number.into(), b"\n");
+        return true;
+    }
+    let mut message = [0u8; 80];
+    let len = u8::try_from(name.len()).unwrap_or(0);
+    let mut at = 0;
+    for byte in [1, number, len, 0].iter().chain(name) {
+        if let Some(place) = message.get_mut(at) {
+            *place = *byte;
+        }
+        at += 1;
+    }
+    let bare = matches!(number, 3 | 4 | 13);
+    let more = matches!(number, 2 | 9 | 12 | 13);
+    let len = if bare { 2 } else { at } + usize::from(more);
+    send(fd, message.get(..len).unwrap_or_default());
+    let (len, kind, _) = answer(fd);
+    call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
+    // A closed connection is as good.
+    let answered = len > 0 && kind != REFUSED;
+    if answered {
+        say_number(b"answered ", number.into(), b"\n");
+    }
+    answered
+}
+
 /// Everything that goes in by the socket: too short, too long, of another version, about others, without end.
 pub fn forge(name: &'static [u8]) -> ! {
     let mut big = [1u8; 16 * 1024];
-    // Requests of every number, about somebody else.
-    let mut refused = 0;
-    for number in 0..=255u8 {
-        let fd = connect();
-        if fd < 0 {
-            say_number(b"no connection for ", number.into(), b"\n");
-            continue;
-        }
-        let mut message = [0u8; 80];
-        let len = u8::try_from(name.len()).unwrap_or(0);
-        let mut at = 0;
-        for byte in [1, number, len, 0].iter().chain(name) {
-            if let Some(place) = message.get_mut(at) {
-                *place = *byte;
-            }
-            at += 1;
-        }
-        let bare = matches!(number, 3 | 4 | 13);
-        let more = matches!(number, 2 | 9 | 12 | 13);
-        let len = if bare { 2 } else { at } + usize::from(more);
-        send(fd, message.get(..len).unwrap_or_default());
-        let (len, kind, _) = answer(fd);
-        // A closed connection is as good.
-        if len <= 0 || kind == REFUSED {
-            refused += 1;
-        } else {
-            say_number(b"answered ", number.into(), b"\n");
-        }
-        call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
-    }
+    // Requests of every number.
+    let refused = (0..=255).filter(|number| !ask(INSIDE, *number, name)).count();
     say_number(b"refused ", refused, b"\n");
     // Nothing, one byte, too much, and a connection that says nothing at all.
     let silent = connect();

@@ -21,6 +21,7 @@
 //! probe syscall NR [A..]  make that system call, print its answer
 //! probe attack [NAME...]  try what a container must not do, all of it or that; print each answer
 //! probe forge NAME        send PID 1 what no command would, then ask for things about container NAME
+//! probe forge NAME SOCKET NUMBER    send that request about it to that socket
 //! probe flood KIND [FOLDER [MOST]]  take as many ptys, files, descriptors, mounts, cgroups as there are, print how many, hold
 //! probe storm SOCKET SEED COUNT     send that many messages that are nearly right to PID 1, by that seed
 //! probe swap A B [A B...]           exchange what these names name, without end
@@ -360,7 +361,12 @@ unsafe extern "C" fn probe_main(stack: *const usize) -> ! {
             }
             exit(0)
         }
-        b"forge" => flood::forge(arguments.get(2).unwrap_or_default()),
+        b"forge" => match (arguments.get(2).unwrap_or_default(), arguments.get(3), arguments.number(4)) {
+            (name, Some(socket), Some(number)) => {
+                exit(usize::from(!flood::ask(socket, u8::try_from(number).unwrap_or(0), name)))
+            }
+            (name, ..) => flood::forge(name),
+        },
         b"flood" => {
             let (kind, folder) = (arguments.get(2).unwrap_or_default(), arguments.get(3).unwrap_or(b"/dev/shm"));
             flood::take(kind, folder, arguments.number(4).unwrap_or(200_000))
