@@ -17,6 +17,11 @@ use crate::sys::{Errno, file, lend, socket};
 const CONTROL: &core::ffi::CStr = c"/run/pouch/control";
 /// Connections waiting to be taken.
 const BACKLOG: u32 = 32;
+/// The most connections of one container.
+const SHARE: u32 = 4;
+/// The most of all of them: whoever holds theirs keeps other containers from a word by their sockets, and nobody of
+/// the host from anything.
+const INSIDERS: u32 = 16;
 /// Replies are at most a chunk of a ring and its head.
 const REPLY_MAX: usize = CHUNK + 64;
 
@@ -77,16 +82,19 @@ impl Init {
         {
             return reply_on(&fd, &Reply::Refused(why));
         }
-        // A container may use no more than its share of the places.
-        let mut siblings = 0;
+        // A container may use no more than its share of the places, and all together no more than theirs.
+        let (mut siblings, mut insiders) = (0, 0);
         for id in 0..CLIENTS as ClientId {
-            siblings += u32::from(self.t.client(id).is_some_and(|c| c.inside == inside));
+            if let Some(client) = self.t.client(id) {
+                siblings += u32::from(client.inside == inside);
+                insiders += u32::from(client.inside.is_some());
+            }
         }
         let place = self
             .t
             .clients()
             .free()
-            .filter(|_| inside.is_none() || siblings < 4);
+            .filter(|_| inside.is_none() || siblings < SHARE && insiders < INSIDERS);
         let Some(id) = place else {
             return reply_on(&fd, &Reply::Refused(Refusal::Busy));
         };

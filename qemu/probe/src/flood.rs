@@ -23,6 +23,7 @@ pub fn take(kind: &[u8], folder: &'static [u8], most: usize) -> ! {
             b"ptys" => open(b"/dev/ptmx\0", 0o402),
             // Of a devpts mounted by the start itself: an instance without the limit of the usual one.
             b"more-ptys" => open(b"/mnt/pts/ptmx\0", 0o402),
+            b"connections" => connect(),
             b"descriptors" => open(b"/dev/null\0", 0o2),
             b"mounts" => {
                 let (none, place) = (c"none".as_ptr() as usize, folder.as_ptr() as usize);

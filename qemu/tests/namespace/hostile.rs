@@ -21,3 +21,21 @@ pub fn what_joins_has_no_more_than_those_who_trace_it(fresh: &mut Fresh) -> Resu
 pub fn messages_that_are_nearly_right_cost_nothing(fresh: &mut Fresh) -> Result<()> {
     shared::storm(fresh.start("")?.serial().reach_prompt()?, 1, 1500)
 }
+
+pub fn many_who_hold_connections_leave_places_for_the_host(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    // Each takes its share of PID 1's places, and there are more of them than places.
+    let many = "n=0; while [ $n -lt 30 ]; do n=$((n+1)); pouch start m$n --tty none -- /bin/probe flood connections - 8; done | grep -c starting";
+    assert_eq!(serial.run(many)?, "30");
+    serial.run("for n in $(seq 30); do until pouch logs m$n | grep -q holding; do :; done; done")?;
+    assert_eq!(serial.run_status("pouch list | grep -c started")?, ("30".to_owned(), 0));
+    // Who was first holds them, and who comes later is told so; none holds more than four.
+    let held = "ls -l /proc/1/fd | grep -c socket";
+    let before: usize = serial.run(held)?.trim().parse().unwrap_or(0);
+    serial.run("pouch destroy m1")?;
+    let after: usize = serial.run(held)?.trim().parse().unwrap_or(usize::MAX);
+    assert!(before - after <= 5, "{before} {after}");
+    assert_eq!(serial.run("for n in $(seq 2 30); do pouch destroy m$n; done | grep -c destroyed")?, "29");
+    Ok(())
+}

@@ -97,6 +97,7 @@ fn main() -> ExitCode {
         hostile::names_that_change_under_a_start_lead_nowhere,
         hostile::what_joins_is_out_of_reach_until_it_is_the_command,
         hostile::what_joins_has_no_more_than_those_who_trace_it,
+        hostile::many_who_hold_connections_leave_places_for_the_host,
         hostile::messages_that_are_nearly_right_cost_nothing,
         faults::every_call_that_fails_once_costs_nothing,
         faults::every_call_that_fails_once_costs_nothing_with_users_of_its_own,
