@@ -102,6 +102,11 @@ pub(super) fn enter<'a>(
     if !privileged {
         protect(root, now);
         devices::restrict(plan, now);
+        if now.unruled.get() {
+            // No node that the root brings along is of any use, either.
+            now.at(Step::Mask, from);
+            now.ok(mount::set(root, mount::NODEV, false));
+        }
     }
     // A missing working directory is made, as docker does; but not on the host's own root.
     if let (Some(cwd), Some(_)) = (spec.string(Tag::Cwd), own) {

@@ -136,6 +136,30 @@ pub fn devices_are_given_by_name_or_refused_by_name(board: &mut BoardBed) -> Res
     Ok(())
 }
 
+/// A boot whose kernel judges no use of devices.
+pub const UNRULED: &str = "rdinit=/bin/probe -- inject bpf 38";
+
+pub fn where_nothing_judges_devices_no_node_is_made_or_used(board: &mut BoardBed) -> Result<()> {
+    let serial = board.boot()?.serial();
+    let names = "kmsg mem console vt disk loop";
+    let answers = attacks(serial, "", names)?;
+    for name in names.split(' ') {
+        assert_eq!(answers.get(name), Some(&-1), "{name}: {answers:?}");
+    }
+    let line = "att: unable to set device rules for att: Function not implemented; no device node can be made in it";
+    assert_ne!(serial.run(&format!("dmesg | grep -c '{line}'"))?, "0");
+    // Nor is one used that somebody has left in the root; null and its like are there.
+    folder(serial, "/srv/nodes")?;
+    serial.run("mknod /srv/nodes/kmsg c 1 11; mknod /srv/nodes/null c 1 3")?;
+    let look = "for n in /kmsg /null /dev/null; do head -c 1 $n >/dev/null 2>&1; echo $?; done; mknod /x c 1 3 2>/dev/null; echo $?";
+    let wanted = "1\n1\n0\n1";
+    assert_eq!(output(serial, "/srv/nodes", &format!("/bin/sh -c '{look}'"))?, wanted);
+    serial.run("pouch start att /srv/nodes --tty none -- /bin/probe hold")?;
+    assert_eq!(serial.run(&format!("pouch exec att /bin/sh -c '{look}' </dev/null | cat"))?, wanted);
+    serial.run("pouch destroy att; rm -r /srv/nodes")?;
+    Ok(())
+}
+
 pub fn root_of_a_user_namespace_is_nobody_on_the_host(board: &mut BoardBed) -> Result<()> {
     let serial = board.boot()?.serial();
     let range = |serial: &mut Serial, name: &str| -> Result<String> {

@@ -131,6 +131,12 @@ fn boots() -> Vec<Boot> {
             ],
         },
         Boot {
+            name: "unruled",
+            words: attacks::UNRULED.to_owned(),
+            wants: |board| board.name == "qemu-x86_64",
+            scenarios: scenarios![attacks::where_nothing_judges_devices_no_node_is_made_or_used],
+        },
+        Boot {
             name: "watchdog",
             words: supervision::WATCHDOG.to_owned(),
             // The Pi's own watchdog, which its reboot needs, takes /dev/watchdog, and QEMU's model of it resets at once.
