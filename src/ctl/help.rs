@@ -89,12 +89,21 @@ OPTIONS (also as --key=value):
   --health COMMAND      run in it; --health-interval 30 --health-timeout 30 (s) --health-retries 3
 ";
 
-/// Tells about one command, or about all.
-pub fn show(out: &mut Sink<'_>, verb: Verb) {
+/// Tells about one command, or about all that can be done here.
+pub fn show(out: &mut Sink<'_>, verb: Verb, inside: bool) {
     // The last line is the empty one behind the last break.
     let at = verb as usize;
     match (line(FORMS, at), line(EXAMPLES, at)) {
         (Some(form), Some(example)) => put!(out, "{}\nExample: {}\n", form, example),
+        // What can be asked from inside, by the same words.
+        _ if inside => {
+            return put!(
+                out,
+                "{}\n{}\n",
+                line(FORMS, Verb::Disconnect as usize).unwrap_or_default(),
+                line(FORMS, Verb::Info as usize).unwrap_or_default()
+            );
+        }
         _ => put!(
             out,
             "{}COMMAND --help for an example, pouch --version\n",
@@ -117,7 +126,7 @@ mod tests {
 
     fn shown(verb: Verb) -> String {
         let mut text = Text::<4096>::new();
-        show(&mut text, verb);
+        show(&mut text, verb, false);
         assert!(!text.is_cut());
         text.as_str().into()
     }
@@ -152,6 +161,9 @@ mod tests {
             assert_eq!(lines.next().is_some(), starts, "{text}");
         }
         assert!(shown(Verb::Help).contains("--seccomp"));
+        let mut inside = Text::<4096>::new();
+        show(&mut inside, Verb::Help, true);
+        assert_eq!(inside.as_str(), "disconnect\npouch info [NAME] [--json]\n");
         assert!(shown(Verb::Version).contains("pouch list"));
     }
 }

@@ -61,10 +61,6 @@ pub fn run(args: &[&CStr]) -> u8 {
 }
 
 fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
-    if call.help || call.verb == Verb::Help {
-        help::show(out, call.verb);
-        return 0;
-    }
     if call.verb == Verb::Version {
         put!(out, "pouch {}\n", env!("CARGO_PKG_VERSION"));
         return 0;
@@ -74,6 +70,10 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         inside => (socket::INSIDE, Some(inside)),
     };
     let inside = socket.is_some();
+    if call.help || call.verb == Verb::Help {
+        help::show(out, call.verb, inside);
+        return 0;
+    }
     let allowed = match call.verb {
         Verb::Disconnect => inside,
         Verb::Info => true,

@@ -324,9 +324,12 @@ impl Init {
         if let Some(control) = &self.t.control {
             watch(&self.epoll, control, Token::Control, 0)?;
         }
-        // Ctrl-Alt-Del comes as SIGINT instead of rebooting behind our back.
         if !self.t.config.nested {
+            // Ctrl-Alt-Del comes as SIGINT instead of rebooting behind our back.
             let _ = rustix::system::reboot(rustix::system::RebootCommand::CadOff);
+            // The kernel counts those of all who are root as one, PID 1's own among them: a container could have the
+            // last. Without that count it is memory that bounds them, and a container's is its own.
+            files::write_file(c"/proc/sys/fs/epoll/max_user_watches", b"10000000");
         }
         Ok(())
     }

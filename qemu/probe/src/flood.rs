@@ -1,5 +1,7 @@
 //! Too much of everything, and messages that no command sends
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+
 use super::{call, exit, hold, in_folder, nr, print, say_number};
 
 const AT_FDCWD: usize = -100isize as usize;
@@ -24,6 +26,7 @@ pub fn take(kind: &[u8], folder: &'static [u8], most: usize) -> ! {
             // Of a devpts mounted by the start itself: an instance without the limit of the usual one.
             b"more-ptys" => open(b"/mnt/pts/ptmx\0", 0o402),
             b"connections" => connect(),
+            b"watches" => watch(count),
             b"descriptors" => open(b"/dev/null\0", 0o2),
             b"mounts" => {
                 let (none, place) = (c"none".as_ptr() as usize, folder.as_ptr() as usize);
@@ -39,6 +42,32 @@ pub fn take(kind: &[u8], folder: &'static [u8], most: usize) -> ! {
     }
     say_number(b"took ", count, b"\n");
     hold()
+}
+
+/// One more watch of epoll(7): the ends of one pipe, under many numbers, in one set of watches after the other.
+fn watch(count: usize) -> isize {
+    const EACH: usize = 200;
+    const ADD: usize = 1;
+    static SET: AtomicUsize = AtomicUsize::new(0);
+    static FIRST: AtomicUsize = AtomicUsize::new(0);
+    if count == 0 {
+        let mut ends = [0i32; 2];
+        call(nr::__NR_pipe2, [ends.as_mut_ptr() as usize, 0, 0, 0, 0]);
+        let [reader, _] = ends;
+        const F_DUPFD: usize = 0;
+        let copy = |_| call(nr::__NR_fcntl, [reader as usize, F_DUPFD, 300, 0, 0]) as usize;
+        FIRST.store((0..EACH).map(copy).min().unwrap_or(0), Ordering::Relaxed);
+    }
+    if count.is_multiple_of(EACH) {
+        let set = call(nr::__NR_epoll_create1, [0; 5]);
+        if set < 0 {
+            return set;
+        }
+        SET.store(set as usize, Ordering::Relaxed);
+    }
+    let event = [1u32, 0, 0, 0];
+    let fd = FIRST.load(Ordering::Relaxed) + count % EACH;
+    call(nr::__NR_epoll_ctl, [SET.load(Ordering::Relaxed), ADD, fd, event.as_ptr() as usize, 0])
 }
 
 /// Makes one more in the folder.

@@ -199,19 +199,6 @@ pub fn folders_of_containers_are_read_when_one_asks(fresh: &mut Fresh) -> Result
 /// The sample of the libcontainer README, word for word, and the same without its network.
 const SAMPLE: &str = include_str!("../corpus/json/good-libcontainer.json");
 
-pub fn a_user_namespace_needs_no_other_beside_it(fresh: &mut Fresh) -> Result<()> {
-    let mut namespace = fresh.start("")?;
-    let serial = namespace.serial().reach_prompt()?;
-    root(serial, "/srv/alone")?;
-    for others in ["\"NEWNS\"", "\"NEWNS\", \"NEWPID\"", "\"NEWNS\", \"NEWNET\""] {
-        write(serial, "/srv/alone/container.json", &format!("{{\"namespaces\": [{others}, \"NEWUSER\"]}}"))?;
-        serial.run("cd /srv/alone")?;
-        let asks = "nsinit exec sh -c 'id -u; cut -c 1-10,22- /proc/self/uid_map' </dev/null 2>/dev/null | tr -s ' '";
-        assert_eq!(serial.run(asks)?, "0\n 0 65536", "{others}");
-    }
-    Ok(())
-}
-
 pub fn nsinit_starts_and_joins_what_its_folder_defines(fresh: &mut Fresh) -> Result<()> {
     let mut namespace = fresh.start("")?;
     let serial = namespace.serial().reach_prompt()?;

@@ -85,7 +85,6 @@ fn main() -> ExitCode {
         definitions::a_boot_tells_of_each_failure_once,
         definitions::what_the_kernel_line_defines_in_vain_is_told_on_the_console,
         definitions::folders_of_containers_are_read_when_one_asks,
-        definitions::a_user_namespace_needs_no_other_beside_it,
         definitions::nsinit_starts_and_joins_what_its_folder_defines,
         reexec::another_image_takes_over_and_nobody_notices,
         reexec::a_binary_that_cannot_go_on_is_answered_by_the_old_one,
