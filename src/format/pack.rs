@@ -15,7 +15,7 @@ pub const WHOLE: u32 = 1 << SHARE_BITS;
 /// The decoder's state stays above this: two bytes come at once.
 const LEAST: u32 = 1 << 16;
 /// By how much a count grows.
-const GROWTH: u16 = 8;
+const GROWTH: u16 = 6;
 /// A model's shares are made anew after so many symbols first, then after twice as many each time.
 const FIRST: u16 = 8;
 
@@ -338,7 +338,7 @@ impl Decoder<'_> {
     }
 
     /// So many bits as they are, at most 15.
-    #[inline(always)]
+    #[inline(never)]
     fn bits(&mut self, count: u32) -> usize {
         let value = self.state & ((1 << count) - 1);
         self.state >>= count;
@@ -347,7 +347,7 @@ impl Decoder<'_> {
     }
 
     /// The length of a match, by its kind.
-    #[inline(always)]
+    #[inline(never)]
     fn length(&mut self, kind: usize) -> usize {
         if kind < 16 {
             return kind + 2;
@@ -405,7 +405,11 @@ pub fn unpack(input: &[u8], room: &mut [u8], models: &mut Models) -> Option<()> 
             if kind == OLDER_KINDS - 1 {
                 len = from.bits(LONG_BITS).max(1);
             }
-            back.get_mut(..which + 2)?.rotate_right(1);
+            // That one to the front.
+            let mut moved = *back.get(which + 1)?;
+            for place in back.iter_mut().take(which + 2) {
+                core::mem::swap(place, &mut moved);
+            }
         } else if step >= LAST {
             len = from.length(step - LAST);
         } else if step >= MATCH {
