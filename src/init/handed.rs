@@ -11,6 +11,7 @@ use rustix::fs::{OFlags, fcntl_getfl};
 
 use super::Init;
 use super::poll::unwatch;
+use super::requests::PTS_MAJORS;
 use super::tables::{ClientId, LINES, Line, Session, Waits};
 use super::words::Words;
 use crate::format::message::{Refusal, Reply};
@@ -114,7 +115,9 @@ impl Init {
             if let Some(record) = self.t.line_mut(line)
                 && record.client == Some(client)
             {
-                if let (true, Some(fd)) = (dead, &record.fd) {
+                // A pseudo-terminal is not waited for, and what is on its way there is the shell's next words.
+                let port = !PTS_MAJORS.contains(&record.rdev.0);
+                if let (true, Some(fd)) = (dead && port, &record.fd) {
                     terminal::forget(lend(fd));
                 }
                 self.line_remove(line);

@@ -15,7 +15,7 @@ use crate::policy::unit::{Event, State};
 use crate::sys::{Errno, device, file, lend, time};
 
 /// Major numbers of Unix98 pseudo-terminal slaves.
-const PTS_MAJORS: core::ops::RangeInclusive<u32> = 136..=143;
+pub(super) const PTS_MAJORS: core::ops::RangeInclusive<u32> = 136..=143;
 
 impl Init {
     /// Does what is asked, or refuses it by name.
@@ -162,7 +162,7 @@ impl Init {
     }
 
     fn tell_view(&self, id: ClientId, unit: UnitId) {
-        if let Some(view) = self.unit_view(unit, time::now_ms()) {
+        if let Some(view) = self.unit_view(unit, Some(time::now_ms())) {
             self.client_tell(id, &Reply::Unit(view));
         }
     }
