@@ -153,7 +153,12 @@ pub fn exec(name: &[u8], args: &[&CStr], err: &mut Out) -> u8 {
     let fault = Fault::parse(&mut said);
     let fault = match started {
         Ok(()) if said.is_good() => fault,
-        Ok(()) => return status,
+        Ok(()) => {
+            if status == KILLED && ends(&access) {
+                put!(err, "Pouch: {}: ended, and what ran in it\n", Plain(name));
+            }
+            return status;
+        }
         Err(error) => jail::unable(Step::Join, error, name),
     };
     let why = match (fault.step, fault.errno) {
@@ -162,6 +167,19 @@ pub fn exec(name: &[u8], args: &[&CStr], err: &mut Out) -> u8 {
         _ => Refusal::Fault(fault),
     };
     say::not_run(err, why, name)
+}
+
+/// The status of a command that SIGKILL ended, as the end of its PID namespace does.
+const KILLED: u8 = 128 + KILL;
+
+/// Whether the container's first process is dead, or about to be: it waits for all the others, of which this command's
+/// was one.
+#[inline(never)]
+fn ends(access: &Access) -> bool {
+    const WITHIN_MS: u64 = 500;
+    let [init, _] = &access.handed;
+    let ended = [init.as_ref().map(lend), None, None, None, None];
+    wait::ready(&ended, 0, Some(WITHIN_MS)) != 0
 }
 
 /// The cgroup that the container's init moved itself to, below its own.
