@@ -5,10 +5,10 @@ use core::ffi::CStr;
 use log::Level;
 use rustix::fs::OFlags;
 use rustix::mount::{MountFlags, UnmountFlags, mount_remount, unmount};
-use rustix::process::{WaitOptions, wait};
+use rustix::process::{Pid, WaitOptions, wait, waitpid};
 use rustix::system::{RebootCommand, reboot};
 
-use super::tables::{LINES, Line, is_due};
+use super::tables::{LINES, Line, NEVER, UnitRecord, is_due};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::ended::Ended;
@@ -27,6 +27,8 @@ const TERM: u8 = 15;
 const CHLD: u8 = 17;
 const PWR: u8 = 30;
 
+/// Whatever ended is asked for this often at most, beside those whose end was heard of. In milliseconds.
+const REAP_MS: u64 = 10;
 /// The most signals taken in one turn.
 const SIGNALS: usize = 8;
 /// The most mounts that are unmounted one by one; the rest is synced all the same.
@@ -38,18 +40,18 @@ impl Init {
         for _ in 0..SIGNALS {
             // One at a time: a child's end may put another image in this one's place, and what is
             // not read yet is there for that.
-            let Some((number, _)) = signal::next(&self.signals) else {
+            let Some(came) = signal::next(&self.signals) else {
                 return;
             };
-            match number {
-                CHLD => self.reap(),
-                USR1 => self.end_board(Power::Halt, number),
-                USR2 | PWR => self.end_board(Power::PowerOff, number),
-                TERM => self.end_board(Power::Reboot, number),
+            match came.signal {
+                CHLD => self.child_ended(came.pid),
+                USR1 => self.end_board(Power::Halt, USR1),
+                USR2 | PWR => self.end_board(Power::PowerOff, came.signal),
+                TERM => self.end_board(Power::Reboot, TERM),
                 INT => {
                     let action = self.t.ending.int(time::now_ms());
                     self.ending_perform(action);
-                    self.end_board(Power::Reboot, number);
+                    self.end_board(Power::Reboot, INT);
                 }
                 HUP => self.let_define(super::define::Source::Folder),
                 _ => {}
@@ -57,33 +59,68 @@ impl Init {
         }
     }
 
-    /// Waits for whatever ended, until nothing is left: SIGCHLDs coalesce.
+    /// A child ended, and maybe others did meanwhile: SIGCHLDs coalesce.
+    ///
+    /// To ask for any that ended has the kernel look through all that have not. Where thousands end, each is waited
+    /// for by its pid, and the others are asked for now and then.
+    fn child_ended(&mut self, pid: i32) {
+        let now = time::now_ms();
+        if now >= self.reaped_at + REAP_MS || self.t.ending.begun() {
+            return self.reap();
+        }
+        self.reap_at = self.reaped_at + REAP_MS;
+        let _ = self.reap_of(Pid::from_raw(pid));
+    }
+
+    /// Waits for whatever ended, until nothing is left.
+    #[inline(never)]
     pub(super) fn reap(&mut self) {
-        loop {
-            match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) => {
-                    let Some(ended) = Ended::of_status(status.as_raw() as u32) else {
-                        continue;
-                    };
+        self.reap_at = NEVER;
+        while self.reap_of(None) == Ok(true) {}
+        self.reaped_at = time::now_ms();
+    }
+
+    /// Those that ended unheard of are waited for when it is time.
+    pub(super) fn reap_due(&mut self, now: u64) {
+        if now >= self.reap_at {
+            self.reap();
+        }
+    }
+
+    /// Waits for one that ended, whichever or that one. `Ok(false)`: there is none.
+    fn reap_of(&mut self, pid: Option<Pid>) -> Result<bool, Errno> {
+        let waited = match pid {
+            Some(_) => waitpid(pid, WaitOptions::NOHANG),
+            None => wait(WaitOptions::NOHANG),
+        };
+        match waited {
+            Ok(Some((pid, status))) => {
+                if let Some(ended) = Ended::of_status(status.as_raw() as u32) {
                     self.reaped(pid.as_raw_nonzero().get(), ended);
                 }
-                Err(Errno::INTR) => {}
-                Err(Errno::CHILD) => {
-                    return self.ending_event(Event::AllGone);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(Errno::INTR) => Ok(true),
+            Err(e) => {
+                if e == Errno::CHILD && pid.is_none() {
+                    self.ending_event(Event::AllGone);
                 }
-                Ok(None) | Err(_) => return,
+                Err(e)
             }
         }
     }
 
     /// Whose it was. A pid that nobody knows is an orphan's, and normal.
     fn reaped(&mut self, pid: i32, ended: Ended) {
-        if let Some(id) = self.t.find_unit(&|u| u.pid == pid) {
-            self.unit_ended(id, ended);
-        } else if let Some(id) = self.t.find_unit(&|u| u.asked == pid) {
-            self.health_answered(id, ended);
-        } else if let Some(id) = self.t.find_unit(&|u| u.releasing == pid) {
-            self.unit_released(id);
+        let of = |u: &UnitRecord| u.pid == pid || u.asked == pid || u.releasing == pid;
+        if let Some(id) = self.t.find_unit(&of) {
+            let (asked, releasing) = self.t.unit(id).map_or((0, 0), |u| (u.asked, u.releasing));
+            match pid {
+                _ if pid == asked => self.health_answered(id, ended),
+                _ if pid == releasing => self.unit_released(id),
+                _ => self.unit_ended(id, ended),
+            }
         } else if let Some(line) = self.t.find_line(&|l| l.shell.pid == pid) {
             self.shell_ended(line, ended, time::now_ms());
         } else if self.judged(pid, ended.is_success()) {

@@ -72,10 +72,17 @@ struct Init {
     spare: Option<OwnedFd>,
     /// pouch's own binary.
     binary: OwnedFd,
+    /// A copy of it lies where containers have it from.
+    copied: bool,
+    /// The device program of containers for which nothing else was said.
+    judge: Option<OwnedFd>,
     /// Another one that is being tried.
     trial: Option<reexec::Trial>,
     /// When memory is given back that the way here needed; [`tables::NEVER`] when that is done.
     shrink_at: u64,
+    /// When it was last asked for whatever ended, and when it must be again.
+    reaped_at: u64,
+    reap_at: u64,
 }
 
 pub use reexec::judge;
@@ -84,10 +91,14 @@ pub use reexec::judge;
 pub fn run(args: &[&CStr]) -> u8 {
     mark(Mark::Unpacked);
     signal::block();
-    signal::ignore(13); // SIGPIPE: a client that went away is an error of write, not a death
-    signal::on_fault(crash::faulted);
     let resume = args.get(1).and_then(|a| crash::resume_fd(a));
     let adopted = reexec::adopted(args);
+    if resume.is_none() && adopted.is_none() {
+        // Whoever started this may have had signals ignored, and that goes on through execve to every child.
+        signal::reset();
+    }
+    signal::ignore_pipe();
+    signal::on_fault(crash::faulted);
     if resume.is_none() && adopted.is_none() {
         boot::mounts();
         boot::standard_streams();
@@ -136,8 +147,12 @@ impl Init {
             signals: signal::signalfd()?,
             spare: clients::spare(&binary),
             binary,
+            copied: false,
+            judge: None,
             trial: None,
             shrink_at: 0,
+            reaped_at: 0,
+            reap_at: 0,
         })
     }
 
@@ -168,6 +183,7 @@ impl Init {
     /// Everything whose time has come.
     #[inline(never)]
     fn due(&mut self, now: u64) {
+        self.reap_due(now);
         self.units_due(now);
         self.fleet_due(now);
         self.lines_due(now);
@@ -191,6 +207,7 @@ impl Init {
             self.t.watchdog_due,
             self.t.rooting,
             self.trial_deadline(),
+            Some(self.reap_at),
         ] {
             tables::sooner(&mut soonest, at);
         }

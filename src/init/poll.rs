@@ -134,6 +134,9 @@ impl Init {
                 self.signals_ready();
             }
         }
+        if self.reap_at != NEVER && events.iter().any(|event| event.data != 0) {
+            self.reap();
+        }
         let passes_on = |event: &epoll_event| {
             let [token, _] = (event.data as u16).to_be_bytes();
             token == Token::Line as u8 || token == Token::Session as u8

@@ -23,9 +23,9 @@ pub(super) fn stand_by(command: i32) -> ! {
         if let Ok(signals) = &signals {
             let mut fds = [PollFd::from_borrowed_fd(lend(signals), PollFlags::IN)];
             let _ = poll(&mut fds, None);
-            while let Some((signal, by_process)) = signal::next(signals) {
-                if by_process && signal != CHILD {
-                    process::signal_one(command, signal);
+            while let Some(came) = signal::next(signals) {
+                if came.by_process && came.signal != CHILD {
+                    process::signal_one(command, came.signal);
                 }
             }
         }

@@ -122,9 +122,12 @@ fn is_ignored(signal: u8) -> bool {
     }
 }
 
-/// Ignores a signal (SIGPIPE, in PID 1).
-pub fn ignore(signal: u8) {
-    set_action(signal, SIG_IGN, 0);
+/// SIGPIPE.
+const PIPE: u8 = 13;
+
+/// Ignores SIGPIPE: a reader that went away is an error of write(2), not a death.
+pub fn ignore_pipe() {
+    set_action(PIPE, SIG_IGN, 0);
 }
 
 /// Every disposition as a program expects it at its start; masks and ignored signals would leak through execve.
@@ -132,6 +135,11 @@ pub fn reset() {
     for signal in 1..=64 {
         set_action(signal, SIG_DFL, 0);
     }
+}
+
+/// The same in a child of PID 1, which ignores SIGPIPE alone; what it handles is no longer handled since clone3.
+pub fn reset_child() {
+    set_action(PIPE, SIG_DFL, 0);
 }
 
 /// What a fault calls; set once by [`on_fault`].
@@ -210,15 +218,32 @@ pub fn on_fault(handler: fn(u8) -> !) {
     }
 }
 
-/// The next record of a [`signalfd`], which does not wait: the signal's number, and whether a process sent
-/// it, and not the kernel or a terminal.
-pub fn next(signals: &OwnedFd) -> Option<(u8, bool)> {
+/// A signal that came by a [`signalfd`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// Its number.
+    pub signal: u8,
+    /// A process sent it, and not the kernel or a terminal.
+    pub by_process: bool,
+    /// Who sent it, or, of SIGCHLD, whose end it tells.
+    pub pid: i32,
+}
+
+/// The next record of a [`signalfd`], which does not wait.
+pub fn next(signals: &OwnedFd) -> Option<Came> {
     let mut record = [0; RECORD];
     let len = super::file::read(signals, &mut record).unwrap_or(0);
-    // struct signalfd_siginfo: ssi_signo, ssi_errno, ssi_code, all of four bytes; a code of the kernel's is above 0.
-    let [signal, _, _, _, _, _, _, _, code, .., _] = record;
-    let sign = record.get(11).copied().unwrap_or(0);
-    (len == RECORD).then_some((signal, code == 0 || sign & 0x80 != 0))
+    // struct signalfd_siginfo: ssi_signo, ssi_errno, ssi_code, ssi_pid, all of four bytes.
+    let [signal, _, code, pid, ..] = record.as_chunks::<4>().0 else {
+        return None;
+    };
+    let code = i32::from_ne_bytes(*code);
+    (len == RECORD).then_some(Came {
+        signal: u32::from_ne_bytes(*signal) as u8,
+        // A code of the kernel's is above 0.
+        by_process: code <= 0,
+        pid: i32::from_ne_bytes(*pid),
+    })
 }
 
 #[cfg(test)]
@@ -234,7 +259,15 @@ mod tests {
         // SAFETY: no pointer; this thread has the signal blocked.
         unsafe { call(nr::__NR_tgkill, [ids[0], ids[1], CHLD]) }.unwrap();
         let signals = signalfd().unwrap();
-        assert_eq!(next(&signals), Some((CHLD as u8, true)));
+        let own = ids[0] as i32;
+        assert_eq!(
+            next(&signals),
+            Some(Came {
+                signal: CHLD as u8,
+                by_process: true,
+                pid: own
+            })
+        );
         assert_eq!(next(&signals), None);
         unblock();
     }
