@@ -23,6 +23,9 @@ pub const ALL: u64 = (1 << COUNT) - 1;
 /// mknod, audit_write, setfcap.
 pub const DEFAULT: u64 = 0xa804_25fb;
 
+/// That of mount(2), and much else.
+pub const SYS_ADMIN: u64 = 1 << 21;
+
 /// That of mknod(2).
 pub const MKNOD: u64 = 1 << 27;
 

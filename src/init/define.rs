@@ -39,7 +39,7 @@ impl Init {
             Ok(process::Fork::Parent { pid, .. }) => *place = pid,
             Ok(process::Fork::Child) => {
                 sys::enter_child();
-                signal::reset();
+                signal::reset_child();
                 signal::unblock();
                 let word = word.get(source as usize).copied().unwrap_or_default();
                 let _ = process::exec_fd(lend(&self.binary), &[c"pouch_define", word]);

@@ -33,7 +33,7 @@ impl Init {
             }
             process::Fork::Child => {
                 sys::enter_child();
-                signal::reset();
+                signal::reset_child();
                 signal::unblock();
                 let _ = ask(spec, &self.binary);
                 sys::exit(127)

@@ -18,7 +18,7 @@ use crate::sys::{Errno, lend, socket};
 const PIDS: &[u8] = b"1024";
 
 impl Init {
-    /// Makes its process, or notes why that cannot be.
+    /// Makes its process, or notes why that cannot be. Its file is the caller's to write.
     pub(super) fn unit_launch(&mut self, id: UnitId) {
         // The idle line of its slot shows it from now on, as it did before it was started again.
         let slot = self.t.unit(id).and_then(|u| u.slot);
@@ -44,7 +44,6 @@ impl Init {
             }
             self.unit_event(id, Event::NotLaunched);
         }
-        self.unit_file(id);
     }
 
     /// What is made is kept in the record at once: what fails later is cleaned up from there.
@@ -77,6 +76,7 @@ impl Init {
         if let Some(record) = self.t.unit_mut(id) {
             files::keep(&mut record.report, report);
         }
+        self.unit_common(id);
         let (pid, pidfd) = self.unit_clone(id, &writing, output.as_ref(), ready.as_ref())?;
         if let Some(record) = self.t.unit_mut(id) {
             record.pid = pid;
@@ -129,6 +129,23 @@ impl Init {
         Ok(())
     }
 
+    /// What containers have in common is made by the first that wants it. Where that cannot be, each makes its own.
+    fn unit_common(&mut self, id: UnitId) {
+        let Some(spec) = self.spec_of(id) else {
+            return;
+        };
+        let (shares, privileged) = (
+            jail::shares_copy(spec),
+            spec.flags() & flags::PRIVILEGED != 0,
+        );
+        if shares && !self.copied {
+            self.copied = jail::share_copy(lend(&self.binary)).is_ok();
+        }
+        if !privileged && self.judge.is_none() && self.t.config.cgroups {
+            self.judge = jail::usual().ok();
+        }
+    }
+
     fn unit_clone(
         &self,
         id: UnitId,
@@ -178,6 +195,8 @@ impl Init {
             ready: ready.map(lend),
             listener: lend(listener),
             binary: lend(&self.binary),
+            copied: self.copied,
+            judge: self.judge.as_ref().map(lend),
             term: shells::term(vt),
             owner: record.owner,
         })

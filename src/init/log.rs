@@ -1,9 +1,11 @@
 //! The log: /dev/kmsg, where a serial cable and `dmesg` find it.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rustix::fs::OFlags;
 
 use super::files;
 use crate::format::text::{Text, put};
+use crate::sys::file::Lasting;
 
 /// The longest record; the kernel takes 992 bytes at most.
 const LONGEST: usize = 512;
@@ -29,8 +31,13 @@ impl Log for Kmsg {
         // A record that is too long is cut: the rest of it would say no more. Without its
         // end the kernel keeps it open for more.
         put!(&mut line, "<{}>pouch: {}\n", level, record.target());
-        // Opened each time: records are rare, and no descriptor is to be kept over re-execution.
-        files::write_file(c"/dev/kmsg", line.as_bytes());
+        // Opened once, since opening costs the kernel more than the record; the next image of PID 1 closes it, as
+        // every descriptor that it does not know.
+        static LOG: Lasting = Lasting::closed();
+        let open = || files::open(c"/dev/kmsg", OFlags::WRONLY | OFlags::NONBLOCK);
+        if let Ok(log) = LOG.get(open) {
+            let _ = rustix::io::write(log, line.as_bytes());
+        }
     }
 
     fn flush(&self) {}

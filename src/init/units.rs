@@ -446,13 +446,15 @@ impl Init {
         Ok(())
     }
 
-    /// What `list` and `info` show of it.
+    /// What `list` and `info` show of it at that time; without one, what its file does, which has no counts of what
+    /// runs: to ask for those is a quarter of PID 1's work at a start.
     #[inline(never)]
-    pub(super) fn unit_view(&self, id: UnitId, now: u64) -> Option<message::Unit<'_>> {
+    pub(super) fn unit_view(&self, id: UnitId, now: Option<u64>) -> Option<message::Unit<'_>> {
         let record = self.t.unit(id)?;
         let spec = self.spec_of(id)?;
         let mut room = [0u8; 32];
-        let memory = record.cgroup.as_ref().and_then(|c| {
+        let counted = record.cgroup.as_ref().filter(|_| now.is_some());
+        let memory = counted.and_then(|c| {
             let text = cgroup::read(c, c"memory.current", &mut room).ok()?;
             crate::format::number::u64(text.trim_ascii())
         });
@@ -473,10 +475,10 @@ impl Init {
             slot: record.slot,
             pid: record.pid as u32,
             ppid: record.ppid,
-            age_ms: now.saturating_sub(record.life.since()),
+            age_ms: now.unwrap_or(0).saturating_sub(record.life.since()),
             memory,
             address: record.address.filter(|_| !record.life.is_over()),
-            hurt: record.cgroup.as_ref().map_or(record.hurt, cgroup::hurt),
+            hurt: counted.map_or(record.hurt, cgroup::hurt),
             restarts: record.life.restarts(),
             owner: record.owner,
             ended: record.life.ended(),
@@ -503,7 +505,7 @@ impl Init {
     /// Writes /run/pouch/cont_NAME anew, whole or not at all.
     #[inline(never)]
     pub(super) fn unit_file(&self, id: UnitId) {
-        let Some(view) = self.unit_view(id, 0) else {
+        let Some(view) = self.unit_view(id, None) else {
             return;
         };
         let Some(record) = self.t.unit(id) else {
@@ -560,6 +562,7 @@ impl Init {
                 .is_some_and(|u| u.pid == 0 && matches!(u.life.state(), State::Starting { .. }));
             if waits {
                 self.unit_launch(id);
+                self.unit_file(id);
             }
         }
     }

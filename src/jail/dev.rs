@@ -3,12 +3,15 @@
 use core::ffi::CStr;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, symlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mkdir, mknodat, symlinkat};
+use rustix::mount::{UnmountFlags, unmount};
 
 use super::fs::{self, Fs};
 use super::{Now, Plan, Stdio};
+use crate::format::capability;
 use crate::format::fault::Step;
-use crate::sys::{Errno, file, lend, mount, socket};
+use crate::format::spec::{Spec, flags};
+use crate::sys::{Errno, file, lend, mount, process, socket};
 
 const DEV: Fs = Fs {
     path: c"/dev",
@@ -32,6 +35,10 @@ const SHM: Fs = Fs {
     options: "mode=1777,size=64m,nr_inodes=16384",
     attributes: mount::NOSUID | mount::NOEXEC | mount::NODEV,
 };
+/// Where the copy of the binary lies that containers share.
+const COPIES: &CStr = c"/run/pouch/own";
+const COPY: &CStr = c"/run/pouch/own/pouch";
+
 /// A copy of the binary lies here, so that what runs inside is never the host's file (CVE-2019-5736).
 const POUCH: Fs = Fs {
     path: c"/dev/pouch",
@@ -57,8 +64,12 @@ const NAMES: &[u8] = b"disconnect\0pouch\0info\0pouch\0";
 /// The major number of Unix98 pseudo-terminal slaves.
 const PTS_MAJOR: u32 = 136;
 
-/// Mounts and fills /dev below `root`; the console is handed back opened through it.
-pub(super) fn dress<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, now: &Now<'a>) -> Option<OwnedFd> {
+/// Mounts and fills /dev below `root`; hands back that, and the console opened through it.
+pub(super) fn dress<'a>(
+    plan: &Plan<'a>,
+    root: BorrowedFd<'_>,
+    now: &Now<'a>,
+) -> (OwnedFd, Option<OwnedFd>) {
     let dev = fs::mount(root, &DEV, 0, now);
     let mut names = NODES;
     for (major, minor) in NUMBERS {
@@ -70,27 +81,59 @@ pub(super) fn dress<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, now: &Now<'a>) ->
         now.ok(mknodat(lend(&dev), name, kind, mode, number));
     }
     links(lend(&dev), LINKS, now);
-    fs::mount(root, &PTS, 0, now);
-    fs::mount(root, &SHM, 0, now);
+    fs::mount(lend(&dev), &PTS, 0, now);
+    fs::mount(lend(&dev), &SHM, 0, now);
 
-    let own = fs::mount(root, &POUCH, 0, now);
+    let own = fs::mount(lend(&dev), &POUCH, 0, now);
     now.at(Step::Copy, c"/dev/pouch/pouch");
-    let copy = now.ok(file::create_at(lend(&own), c"pouch", 0o755));
-    let mut offset = 0;
-    // sendfile with an offset of its own: the descriptor's is shared with PID 1.
-    while now.ok(rustix::fs::sendfile(
-        lend(&copy),
-        plan.binary,
-        Some(&mut offset),
-        1 << 20,
-    )) > 0
-    {}
+    let file = now.ok(file::create_at(lend(&own), c"pouch", 0o755));
+    if plan.copied && shares_copy(plan.spec) {
+        let tree = now.ok(mount::copy(CWD, COPY, false));
+        now.ok(mount::put_at(lend(&tree), lend(&own), c"pouch"));
+    } else {
+        now.ok(copy(plan.binary, lend(&file)));
+    }
     links(lend(&own), NAMES, now);
 
-    match plan.stdio {
+    let console = match plan.stdio {
         Stdio::Terminal { path, .. } => Some(console(path, lend(&dev), now)),
         Stdio::Pipe { .. } => None,
-    }
+    };
+    (dev, console)
+}
+
+/// Copies the binary, by sendfile with an offset of its own: the descriptor's is shared with PID 1.
+fn copy(binary: BorrowedFd<'_>, file: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut offset = 0;
+    while rustix::fs::sendfile(file, binary, Some(&mut offset), 1 << 20)? > 0 {}
+    Ok(())
+}
+
+/// Whether one may have the copy of the binary that others have too: whoever can make a mount writable, and whose
+/// files are other users', gets one of its own.
+pub fn shares_copy(spec: Spec<'_>) -> bool {
+    let kept = spec.capabilities().unwrap_or(capability::DEFAULT);
+    spec.flags() & flags::PRIVILEGED == 0
+        && kept & capability::SYS_ADMIN == 0
+        && super::namespaces(spec) & process::CLONE_NEWUSER == 0
+}
+
+/// Makes the copy of the binary that containers share, on a read-only mount of the host's, in place of one that an
+/// earlier binary made. Whoever has CAP_SYS_ADMIN could make a mount writable, so they get copies of their own.
+///
+/// # Errors
+/// Those of mounting; ENOSPC. Then each container gets a copy of its own.
+pub fn share_copy(binary: BorrowedFd<'_>) -> Result<(), Errno> {
+    let _ = unmount(COPIES, UnmountFlags::DETACH);
+    let _ = mkdir(COPIES, Mode::from_raw_mode(0o755));
+    let own = fs::new(POUCH.kind, None, POUCH.options.as_bytes(), LOCKED)?;
+    let file = file::create_at(lend(&own), c"pouch", 0o755)?;
+    // The umask is the host's.
+    rustix::fs::fchmod(lend(&file), Mode::from_raw_mode(0o755))?;
+    copy(binary, lend(&file))?;
+    drop(file); // whoever has it to write keeps the mount writable
+    mount::set(lend(&own), mount::RDONLY | LOCKED, false)?;
+    mount::put_at(lend(&own), CWD, COPIES)
 }
 
 #[inline(never)]
@@ -113,9 +156,9 @@ fn console<'a>(path: &'a CStr, dev: BorrowedFd<'_>, now: &Now<'a>) -> OwnedFd {
         now.end(Errno::NOTTY);
     }
     now.at(Step::Make, c"/dev/console");
-    let place = now.ok(fs::file(dev, c"console"));
+    drop(now.ok(file::create_at(dev, c"console", 0o644)));
     now.at(Step::Mount, c"/dev/console");
-    now.ok(mount::put(lend(&tree), lend(&place)));
+    now.ok(mount::put_at(lend(&tree), dev, c"console"));
     now.at(Step::Open, c"/dev/console");
     now.ok(open_console(Some(dev), c"console"))
 }

@@ -7,7 +7,7 @@
 use core::ffi::CStr;
 
 use heapless::Vec;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, mknodat};
 
 use super::{Now, Plan, fs};
@@ -137,10 +137,41 @@ pub(super) fn nodes<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, now: &Now<'a>) {
     }
 }
 
+/// The program of who was given no device: the same for all, so that the kernel checks it once.
+///
+/// # Errors
+/// As of [`bpf::load`].
+pub fn usual() -> Result<OwnedFd, Errno> {
+    let mut program = [NO; RULES.len() + 2];
+    for (to, from) in program.iter_mut().zip(RULES.iter().chain(&[NO, END])) {
+        *to = *from;
+    }
+    bpf::load(&program)
+}
+
 /// Sets the rules of the plan's cgroup. Where that cannot be, no node can be made inside instead.
 ///
 /// Done while paths are the host's still, after all that the launch itself opens.
 pub(super) fn restrict<'a>(plan: &Plan<'a>, now: &Now<'a>) {
+    let done = match (plan.cgroup, plan.judge) {
+        (None, _) => Err(Errno::NOTSUP),
+        (Some(cgroup), Some(usual)) if plan.spec.all(Tag::Device).next().is_none() => {
+            now.at(Step::Devices, plan.spec.name());
+            bpf::judge_devices(cgroup, usual)
+        }
+        (Some(cgroup), _) => {
+            own(plan, now).and_then(|program| bpf::judge_devices(cgroup, lend(&program)))
+        }
+    };
+    if let Err(e) = done {
+        now.warn(plan.spec.name(), e, "no device node can be made in it");
+        now.unruled.set(true);
+    }
+}
+
+/// The program of who was given devices.
+#[inline(never)]
+fn own<'a>(plan: &Plan<'a>, now: &Now<'a>) -> Result<OwnedFd, Errno> {
     let mut program: Vec<u64, { RULES.len() + EACH * DEVICES_MAX + 2 }> = Vec::new();
     let mut fits = program.extend_from_slice(&RULES);
     let mut strings = plan.spec.all(Tag::Device);
@@ -166,14 +197,7 @@ pub(super) fn restrict<'a>(plan: &Plan<'a>, now: &Now<'a>) {
     now.ok(fits
         .and(program.extend_from_slice(&[NO, END]))
         .map_err(|_| Errno::TOOBIG));
-    let done = match plan.cgroup {
-        Some(cgroup) => bpf::judge_devices(cgroup, &program),
-        None => Err(Errno::NOTSUP),
-    };
-    if let Err(e) = done {
-        now.warn(plan.spec.name(), e, "no device node can be made in it");
-        now.unruled.set(true);
-    }
+    bpf::load(&program)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::format::fault::Step;
 use crate::format::text::{cut, pick};
 use crate::format::wire::Writer;
 use crate::sys::file::{create_at, open_at, read};
-use crate::sys::mount::{Within, place, put};
+use crate::sys::mount::{Within, place, put, put_at};
 use crate::sys::{Errno, lend, mount};
 
 /// The longest name of a file, its NUL included.
@@ -66,6 +66,13 @@ pub fn folder(
 pub fn apart(path: &[u8]) -> (&[u8], &[u8]) {
     let at = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
     path.split_at_checked(at).unwrap_or_default()
+}
+
+/// A path without its first so many bytes.
+#[inline(never)]
+pub fn tail(path: &CStr, from: usize) -> &CStr {
+    let bytes = path.to_bytes_with_nul().get(from..).unwrap_or_default();
+    CStr::from_bytes_with_nul(bytes).unwrap_or_default()
 }
 
 /// The folder that a file below `root` lies in, made if it is missing, and the file's name in it.
@@ -191,15 +198,23 @@ pub struct Fs {
     pub attributes: u32,
 }
 
-/// Makes and mounts one. `more` are attributes beside its own.
+/// Makes and mounts one below the folder that its path lies in. `more` are attributes beside its own.
 #[inline(never)]
-pub(super) fn mount(root: BorrowedFd<'_>, fs: &'static Fs, more: u32, now: &Now<'_>) -> OwnedFd {
+pub(super) fn mount(parent: BorrowedFd<'_>, fs: &'static Fs, more: u32, now: &Now<'_>) -> OwnedFd {
+    let name = tail(fs.path, apart(fs.path.to_bytes()).0.len());
     now.at(Step::Make, fs.path);
-    let place = now.ok(folder(root, fs.path.to_bytes(), fs.mode, Within::Folder));
+    let place = match mkdirat(parent, name, Mode::from_raw_mode(fs.mode)) {
+        Ok(()) => None,
+        Err(Errno::EXIST) => Some(now.ok(place(parent, name, Within::Folder))),
+        Err(e) => now.end(e),
+    };
     now.at(Step::Mount, fs.path);
     let attributes = fs.attributes | more;
     let mount = now.ok(new(fs.kind, None, fs.options.as_bytes(), attributes));
-    now.ok(put(lend(&mount), lend(&place)));
+    now.ok(match &place {
+        Some(place) => put(lend(&mount), lend(place)),
+        None => put_at(lend(&mount), parent, name),
+    });
     mount
 }
 

@@ -32,6 +32,8 @@ use crate::format::wire::{Reader, Writer};
 use crate::sys::mount::Within;
 use crate::sys::{self, Errno, file, lend, process, signal, socket};
 
+pub use dev::{share_copy, shares_copy};
+pub use devices::usual;
 pub use fs::{apart, c_string, folder, is_folder};
 pub use image::IMAGES;
 pub use join::{Joining, TERMINAL, join, joined};
@@ -92,6 +94,10 @@ pub struct Plan<'a> {
     pub listener: BorrowedFd<'a>,
     /// pouch's own binary.
     pub binary: BorrowedFd<'a>,
+    /// There is the copy of it that [`share_copy`] makes.
+    pub copied: bool,
+    /// The device program [`usual`].
+    pub judge: Option<BorrowedFd<'a>>,
     /// TERM for its environment.
     pub term: &'a CStr,
     /// The host's number for its root, where it has a user namespace of its own.
@@ -242,7 +248,7 @@ pub fn host_shell(
             now.ok(rustix::process::chdir(c"/"));
             // A login shell's folder where there is one, the root where not.
             let _ = rustix::process::chdir(c"/root");
-            signal::reset();
+            signal::reset_child();
             signal::unblock();
             now.at(Step::Exec, shell);
             now.end(process::exec(shell, &[argv0], env))
@@ -339,7 +345,11 @@ fn enter<'a>(
         now.ok(process::give(pipe, number));
     }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    signal::reset();
+    match joining {
+        // What the caller of `exec` has ignored is not the command's.
+        Some(_) => signal::reset(),
+        None => signal::reset_child(),
+    }
     signal::unblock();
     // All but execve is done. A child that is killed before this said nothing at all.
     let _ = rustix::io::write(now.report, &[ENTERED]);

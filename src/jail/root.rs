@@ -19,10 +19,11 @@ use crate::format::text::cut;
 use crate::sys::mount::Within;
 use crate::sys::{Errno, file, lend, mount};
 
-/// What a container has no business to see (runc's, crun's and docker's common list).
-const MASKED: &[u8] = b"/proc/acpi\0/proc/asound\0/proc/kcore\0/proc/keys\0/proc/latency_stats\0\
-    /proc/timer_list\0/proc/timer_stats\0/proc/sched_debug\0/proc/scsi\0/proc/interrupts\0\
-    /sys/firmware\0/sys/devices/virtual/powercap\0";
+/// What a container has no business to see (runc's, crun's and docker's common list): files, and folders.
+const MASKED: &[u8] = b"/proc/kcore\0/proc/keys\0/proc/latency_stats\0/proc/timer_list\0\
+    /proc/timer_stats\0/proc/sched_debug\0/proc/interrupts\0";
+const EMPTIED: &[u8] = b"/proc/acpi\0/proc/asound\0/proc/scsi\0/sys/firmware\0\
+    /sys/devices/virtual/powercap\0";
 
 /// What it may read and not write.
 const READ_ONLY: &[u8] = b"/proc/bus\0/proc/fs\0/proc/irq\0/proc/sys\0/proc/sysrq-trigger\0";
@@ -89,7 +90,7 @@ pub(super) fn enter<'a>(
     }
 
     proc_and_sys(plan, root, privileged, now);
-    let console = dev::dress(plan, root, now);
+    let (dev, console) = dev::dress(plan, root, now);
     devices::nodes(plan, root, now);
     for mount in spec.mounts() {
         one_mount(root, mount, own.is_some(), now);
@@ -97,10 +98,11 @@ pub(super) fn enter<'a>(
     if own.is_none() {
         // The host's files are shared by intent, the way to PID 1 is not.
         now.at(Step::Mask, c"/run/pouch");
-        now.ok(hide(root, c"/run/pouch"));
+        let empty = now.ok(fs::new(c"tmpfs", None, b"mode=0555", QUIET | mount::RDONLY));
+        now.ok(Cover::new(empty).put(root, c"/run/pouch"));
     }
     if !privileged {
-        protect(root, now);
+        protect(root, lend(&dev), now);
         devices::restrict(plan, now);
         if now.unruled.get() {
             // No node that the root brings along is of any use, either.
@@ -131,25 +133,51 @@ pub(super) fn enter<'a>(
 fn proc_and_sys<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, privileged: bool, now: &Now<'a>) {
     let readable = if privileged { 0 } else { mount::RDONLY };
     fs::mount(root, &PROC, 0, now);
-    fs::mount(root, &SYS, readable, now);
-    if plan.cgroup.is_some()
-        && let Ok(place) = mount::place(root, c"/sys/fs/cgroup", Within::Root)
-    {
+    let sys = fs::mount(root, &SYS, readable, now);
+    if plan.cgroup.is_some() {
         // A bind of the one folder: a new cgroup2 mount waits milliseconds for RCU.
         now.at(Step::Mount, c"/sys/fs/cgroup");
         let tree = now.ok(mount::copy(CWD, plan.cgroup_path, false));
         now.ok(mount::set(lend(&tree), QUIET | readable, false));
-        now.ok(mount::put(lend(&tree), lend(&place)));
+        // Below the kernel's own file system, where nobody makes links.
+        match mount::put_at(lend(&tree), lend(&sys), c"fs/cgroup") {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(e) => now.end(e),
+        }
     }
 }
 
 /// Locks and hides what the tables name. A path that this kernel has not is none to hide.
-fn protect(root: BorrowedFd<'_>, now: &Now<'_>) {
-    for (list, protect) in [(READ_ONLY, lock as Protect), (MASKED, hide)] {
+fn protect(root: BorrowedFd<'_>, dev: BorrowedFd<'_>, now: &Now<'_>) {
+    now.at(Step::Open, c"/proc");
+    let proc = now.ok(mount::place(root, c"/proc", Within::Root));
+    now.at(Step::Open, c"/sys");
+    let sys = now.ok(mount::place(root, c"/sys", Within::Root));
+    // The node that dev::dress has just made on a tmpfs of its own: nobody else's (CVE-2025-31133).
+    now.at(Step::Mask, c"/dev/null");
+    let null = now.ok(mount::copy(dev, c"null", false));
+    now.ok(mount::set(lend(&null), mount::RDONLY, false));
+    now.at(Step::Mask, c"/proc");
+    let empty = now.ok(fs::new(c"tmpfs", None, b"mode=0555", QUIET | mount::RDONLY));
+    let (mut null, mut empty) = (Cover::new(null), Cover::new(empty));
+    for (list, mut cover) in [
+        (READ_ONLY, None),
+        (MASKED, Some(&mut null)),
+        (EMPTIED, Some(&mut empty)),
+    ] {
         let mut list = list;
         while let Some(path) = fs::word(&mut list) {
             now.at(Step::Mask, path);
-            match protect(root, path) {
+            let (base, from) = match path.to_bytes().get(1) {
+                Some(b'p') => (&proc, b"/proc/".len()),
+                _ => (&sys, b"/sys/".len()),
+            };
+            let name = fs::tail(path, from);
+            let done = match &mut cover {
+                Some(cover) => cover.put(lend(base), name),
+                None => lock(lend(base), name),
+            };
+            match done {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => now.end(errno),
             }
@@ -157,30 +185,40 @@ fn protect(root: BorrowedFd<'_>, now: &Now<'_>) {
     }
 }
 
-type Protect = fn(BorrowedFd<'_>, &CStr) -> Result<(), Errno>;
-
 /// It, and what is mounted below it, is there to read.
-fn lock(root: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
-    let place = mount::place(root, path, Within::Root)?;
-    let tree = mount::copy(lend(&place), c"", true)?;
+fn lock(base: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    let tree = mount::copy(base, name, true)?;
     mount::set(lend(&tree), QUIET | mount::RDONLY, true)?;
-    mount::put(lend(&tree), lend(&place))
+    mount::put_at(lend(&tree), base, name)
 }
 
-/// A folder becomes an empty one that stays so, a file becomes /dev/null.
-fn hide(root: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
-    let place = mount::place(root, path, Within::Root)?;
-    let cover = if fs::is_folder(lend(&place))? {
-        let locked = QUIET | mount::RDONLY;
-        fs::new(c"tmpfs", None, b"size=0,mode=0555", locked)?
-    } else {
-        // The node that dev::dress has just made on a tmpfs of its own: nobody else's (CVE-2025-31133).
-        let null = mount::place(root, c"/dev/null", Within::Root)?;
-        let tree = mount::copy(lend(&null), c"", false)?;
-        mount::set(lend(&tree), mount::RDONLY, false)?;
-        tree
-    };
-    mount::put(lend(&cover), lend(&place))
+/// What hides others: /dev/null a file, an empty folder a folder. Each is one mount, and copies of it.
+struct Cover {
+    mount: OwnedFd,
+    /// It lies on something, so that the next one is a copy.
+    used: bool,
+}
+
+impl Cover {
+    fn new(mount: OwnedFd) -> Cover {
+        Cover { mount, used: false }
+    }
+
+    /// Covers what a path below `base` names; no symlink on the way is followed.
+    fn put(&mut self, base: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
+        if self.used {
+            self.mount = mount::copy(lend(&self.mount), c"", false)?;
+            self.used = false;
+        }
+        let (mount, path_bytes) = (lend(&self.mount), path.to_bytes());
+        match cut(path_bytes, b'/').1 {
+            // A single name leads nowhere else.
+            None => mount::put_at(mount, base, path)?,
+            Some(_) => mount::put(mount, lend(&mount::place(base, path, Within::Root)?))?,
+        }
+        self.used = true;
+        Ok(())
+    }
 }
 
 /// One of `--mount`, `--tmpfs`: its options are those of mount(8) that mean an attribute,

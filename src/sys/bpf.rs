@@ -36,7 +36,7 @@ struct Attach {
 ///
 /// # Errors
 /// ENOSYS or EINVAL where the kernel has no CONFIG_CGROUP_BPF; EPERM; EACCES or EINVAL for a program that it cannot prove safe.
-fn load(program: &[u64]) -> Result<OwnedFd, Errno> {
+pub fn load(program: &[u64]) -> Result<OwnedFd, Errno> {
     let attr = Load {
         kind: TYPE_CGROUP_DEVICE,
         count: program.len() as u32,
@@ -71,9 +71,8 @@ pub fn judges_devices(cgroup: BorrowedFd<'_>) -> bool {
 /// Has that program judge what the cgroup's processes do with devices, until the cgroup is removed.
 ///
 /// # Errors
-/// As of `load`.
-pub fn judge_devices(cgroup: BorrowedFd<'_>, program: &[u64]) -> Result<(), Errno> {
-    let program = load(program)?;
+/// As of [`load`].
+pub fn judge_devices(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<(), Errno> {
     let attr = Attach {
         cgroup: cgroup.as_raw_fd() as u32,
         program: program.as_raw_fd() as u32,

@@ -4,8 +4,9 @@
 //! Those words bring all of core's formatting, so nothing here goes by that way.
 
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicI32, Ordering};
 
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::fs::OFlags;
 
 use super::{Errno, call, nr};
@@ -68,6 +69,33 @@ pub fn create_at(at: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<OwnedFd, 
             [at, path.as_ptr() as usize, flags as usize, mode as usize],
         )?;
         Ok(own(fd))
+    }
+}
+
+/// A descriptor that is opened when it is first wanted, and stays open as long as the process lives.
+pub struct Lasting(AtomicI32);
+
+impl Lasting {
+    /// Not open yet.
+    pub const fn closed() -> Lasting {
+        Lasting(AtomicI32::new(-1))
+    }
+
+    /// The descriptor, opened if it is not.
+    ///
+    /// # Errors
+    /// Those of `open`, which is tried again the next time.
+    pub fn get(
+        &self,
+        open: impl FnOnce() -> Result<OwnedFd, Errno>,
+    ) -> Result<BorrowedFd<'static>, Errno> {
+        let mut number = self.0.load(Ordering::Relaxed);
+        if number < 0 {
+            number = open()?.into_raw_fd();
+            self.0.store(number, Ordering::Relaxed);
+        }
+        // SAFETY: it was open when it came here, and nobody else knows the number to close it.
+        Ok(unsafe { BorrowedFd::borrow_raw(number) })
     }
 }
 

@@ -124,7 +124,8 @@ pub fn place(root: BorrowedFd<'_>, path: &CStr, within: Within) -> Result<OwnedF
 }
 
 /// open_tree(2): a copy of the mount at a path (an empty one means `at`), detached, with
-/// those below it if `recursive`.
+/// those below it if `recursive`. What `at` is must be mounted in this mount namespace. A link at the path's end is
+/// followed from the working directory alone, where paths are the host's.
 ///
 /// # Errors
 /// Those of open_tree(2); ENOSYS before Linux 5.2.
@@ -133,6 +134,9 @@ pub fn copy(at: BorrowedFd<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd,
     let mut flags = nr::OPEN_TREE_CLONE | nr::OPEN_TREE_CLOEXEC | nr::AT_EMPTY_PATH;
     if recursive {
         flags |= nr::AT_RECURSIVE;
+    }
+    if at.as_raw_fd() != rustix::fs::CWD.as_raw_fd() {
+        flags |= nr::AT_SYMLINK_NOFOLLOW;
     }
     // SAFETY: the path is NUL-ended; a new descriptor.
     unsafe {
@@ -202,17 +206,26 @@ impl Context {
 /// move_mount(2): puts a detached mount onto an opened place.
 ///
 /// # Errors
-/// Those of move_mount(2); ENOTDIR where one of the two is a folder and the other is none.
-#[inline(never)]
+/// Those of move_mount(2); EINVAL where one of the two is a folder and the other is none.
 pub fn put(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> Result<(), Errno> {
+    put_at(mount, place, c"")
+}
+
+/// The same, onto what a path below `at` names; its last part is no link that is followed, so that a single name
+/// never leads out of the folder.
+///
+/// # Errors
+/// The same; ENOENT.
+#[inline(never)]
+pub fn put_at(mount: BorrowedFd<'_>, at: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
     let flags = nr::MOVE_MOUNT_F_EMPTY_PATH | nr::MOVE_MOUNT_T_EMPTY_PATH;
-    let (mount, place) = (mount.as_raw_fd() as usize, place.as_raw_fd() as usize);
-    let empty = c"".as_ptr() as usize;
-    // SAFETY: both paths are empty ones.
+    let (mount, at) = (mount.as_raw_fd() as usize, at.as_raw_fd() as usize);
+    let (empty, path) = (c"".as_ptr() as usize, path.as_ptr() as usize);
+    // SAFETY: both paths are NUL-ended.
     unsafe {
         call(
             nr::__NR_move_mount,
-            [mount, empty, place, empty, flags as usize],
+            [mount, empty, at, path, flags as usize],
         )
     }
     .map(drop)
