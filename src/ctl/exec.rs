@@ -326,8 +326,9 @@ impl Running {
 
     /// What is said on the report: a terminal, a process, a fault, that it is about to become the command.
     ///
-    /// Where the container may trace, it may speak for that process by then: what comes once comes no second time,
-    /// and a terminal, which the helper sends before there is a process, never unasked.
+    /// Where the container may trace, it may speak for that process, even before the helper has told of it: what comes
+    /// once comes no second time, a terminal, which the helper sends before there is a process, never unasked, and the
+    /// process is a child of this one's own, or none.
     fn hear(&mut self) {
         while let Some(report) = &self.report {
             match socket::receive(lend(report), &mut self.said, false) {
@@ -337,10 +338,11 @@ impl Running {
                     if self.asked && self.said.first() == Some(&TERMINAL) {
                         (self.master, self.asked) = (got.descriptor, false);
                     } else if self.helper == 0
-                        && let (Some(pid), Some(pidfd)) = (jail::joined(&self.said), got.descriptor)
+                        && let Some(pid) = jail::joined(&self.said)
+                        && let Ok(child) = process::child(pid)
                     {
                         (self.helper, self.pid) = (self.pid, pid);
-                        self.child = Some(pidfd);
+                        self.child = Some(child);
                         if self.early != 0 {
                             self.tell(self.early);
                         }

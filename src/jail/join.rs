@@ -24,7 +24,7 @@ use crate::sys::{self, Errno, bpf, device, file, lend, process, socket, terminal
 /// What the helper says along with the master of its terminal, before anybody inside sees
 /// anything of it: no step has this number.
 pub const TERMINAL: u8 = 0xfe;
-/// What it says of the process that becomes the command: its pid, and its pidfd along with that.
+/// What it says of the process that becomes the command: its pid.
 const JOINED: u8 = 0xfd;
 /// The end of a helper that has no more to do: nobody's status, and no success where nobody heard of the other.
 const HELPED: u8 = 125;
@@ -73,12 +73,15 @@ pub fn join(joining: &Joining<'_>) -> Result<(i32, OwnedFd), Errno> {
 }
 
 /// Tells of a process that was made beside this one, whose end is the parent's to wait for.
-pub(super) fn hand_over(pid: i32, pidfd: &OwnedFd, now: &Now<'_>) {
+///
+/// Its descriptor goes along only where this process has the host root's rights: without them it may not be sent while
+/// its user, in whatever container, has too many on their way (ETOOMANYREFS), and whoever may trace could send another.
+pub(super) fn hand_over(pid: i32, pidfd: Option<&OwnedFd>, now: &Now<'_>) {
     let [a, b, c, d] = pid.to_le_bytes();
     now.ok(socket::send(
         now.report,
         &[JOINED, a, b, c, d],
-        Some(lend(pidfd)),
+        pidfd.map(lend),
     ));
 }
 
@@ -137,8 +140,8 @@ pub(super) fn appear<'a>(joining: &Joining<'a>, now: &Now<'a>) {
     now.at(Step::Join, joining.spec.name());
     // A cgroup's folder, the init's pidfd, whatever the command had open: who traces the new one has its descriptors.
     now.ok(process::close_all_but(joining.report));
-    if let process::Fork::Parent { pid, pidfd } = now.ok(process::fork_beside(0)) {
-        hand_over(pid, &pidfd, now);
+    if let process::Fork::Parent { pid, .. } = now.ok(process::fork_beside(0)) {
+        hand_over(pid, None, now);
         sys::exit(HELPED);
     }
     program::session(now);

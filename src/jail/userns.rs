@@ -53,7 +53,7 @@ pub(super) fn make<'a>(plan: &Plan<'a>, kinds: u32, now: &Now<'a>) -> Users {
             begin(plan, kinds, &wait, now)
         }
     };
-    hand_over(pid, &pidfd, now);
+    hand_over(pid, Some(&pidfd), now);
     let open = |name: &'static str, flags| {
         let mut path = Text::<32>::new();
         put!(&mut path, "/proc/{}/{}", pid as u32, name);

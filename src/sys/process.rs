@@ -180,6 +180,21 @@ pub fn end_of(pid: i32) -> Result<u32, Errno> {
     }
 }
 
+/// The descriptor of a child of this process's own, which may have ended but was not waited for.
+///
+/// # Errors
+/// ECHILD for who is none, ESRCH, EINVAL, EMFILE.
+pub fn child(pid: i32) -> Result<OwnedFd, Errno> {
+    const P_PIDFD: usize = 3;
+    /// WNOHANG, WEXITED, WNOWAIT: only looks.
+    const LOOK: usize = 1 | 4 | 0x0100_0000;
+    let child = super::file::process(pid)?;
+    let number = child.as_raw_fd() as usize;
+    // SAFETY: no pointer: what became of it is not asked.
+    unsafe { call(nr::__NR_waitid, [P_PIDFD, number, 0, LOOK, 0]) }?;
+    Ok(child)
+}
+
 /// prctl(2) PR_SET_NAME: what lists of processes call this one: the last part of the path it was
 /// called by. One that was executed by a descriptor has that descriptor's number for a name.
 #[inline(never)]

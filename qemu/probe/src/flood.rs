@@ -27,6 +27,7 @@ pub fn take(kind: &[u8], folder: &'static [u8], most: usize) -> ! {
             b"more-ptys" => open(b"/mnt/pts/ptmx\0", 0o402),
             b"connections" => connect(),
             b"watches" => watch(count),
+            b"flights" => send_away(),
             b"descriptors" => open(b"/dev/null\0", 0o2),
             b"mounts" => {
                 let (none, place) = (c"none".as_ptr() as usize, folder.as_ptr() as usize);
@@ -68,6 +69,35 @@ fn watch(count: usize) -> isize {
     let event = [1u32, 0, 0, 0];
     let fd = FIRST.load(Ordering::Relaxed) + count % EACH;
     call(nr::__NR_epoll_ctl, [SET.load(Ordering::Relaxed), ADD, fd, event.as_ptr() as usize, 0])
+}
+
+/// A hundred descriptors more on their way to one who does not take them (unix(7)), by a pair of sockets of its own.
+fn send_away() -> isize {
+    const EACH: usize = 100;
+    const PACKETS: usize = 5;
+    const SOL_SOCKET: u32 = 1;
+    const SCM_RIGHTS: u32 = 1;
+    const DONTWAIT_NOSIGNAL: usize = 0x4040;
+    let mut ends = [0i32; 2];
+    let made = call(nr::__NR_socketpair, [1, PACKETS, 0, ends.as_mut_ptr() as usize, 0]);
+    let [end, _] = ends;
+    // struct cmsghdr: its length, a number as wide as an address, then level and kind; behind it the descriptors.
+    const HEAD: usize = (size_of::<usize>() + 8) / 4;
+    let mut control = [end.unsigned_abs(); HEAD + EACH];
+    let len = size_of_val(&control);
+    if let Some([first, upper @ .., level, kind]) = control.get_mut(..HEAD) {
+        *first = u32::try_from(len).unwrap_or(0);
+        upper.fill(0);
+        (*level, *kind) = (SOL_SOCKET, SCM_RIGHTS);
+    }
+    let byte = 1u8;
+    let piece = [&raw const byte as usize, 1];
+    // struct msghdr: no name, one piece, the control; its flags are not read.
+    let message = [0, 0, piece.as_ptr() as usize, 1, control.as_ptr() as usize, len, 0];
+    match made {
+        0 => call(nr::__NR_sendmsg, [end as usize, message.as_ptr() as usize, DONTWAIT_NOSIGNAL, 0, 0]),
+        refused => refused,
+    }
 }
 
 /// Makes one more in the folder.

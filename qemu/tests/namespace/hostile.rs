@@ -39,3 +39,18 @@ pub fn many_who_hold_connections_leave_places_for_the_host(fresh: &mut Fresh) ->
     assert_eq!(serial.run("for n in $(seq 2 30); do pouch destroy m$n; done | grep -c destroyed")?, "29");
     Ok(())
 }
+
+/// The kernel counts the descriptors that all processes of a user have on their way as one, and sends no more where that
+/// is too many.
+pub fn whoever_has_descriptors_on_their_way_keeps_nobody_from_a_container(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    // A user of no other's on this machine, which is one kernel.
+    serial.run("pouch start other --tty none --user 4242 -- /bin/probe hold")?;
+    serial.run("pouch start away --tty none --user 4242 -- /bin/probe flood flights")?;
+    serial.run("until pouch logs away | grep -q holding; do :; done")?;
+    assert_eq!(serial.run_status("pouch exec other id -u </dev/null")?, ("4242".to_owned(), 0));
+    assert_eq!(serial.run_status("pouch exec other sh -c '[ -t 0 ]'")?.1, 0);
+    serial.run("pouch destroy away; pouch destroy other")?;
+    Ok(())
+}
