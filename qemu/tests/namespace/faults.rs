@@ -313,7 +313,7 @@ fn left(pid: i32) -> Result<String> {
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
     let mounts = std::fs::read_to_string(format!("/proc/{pid}/mounts"))?.lines().count();
     let seen =
-        inside(pid, "ls /run/pouch; ls /sys/fs/cgroup/pouch 2>/dev/null; ls -d /proc/[0-9]* | wc -l; pouch list")?;
+        inside(pid, "ls /run/pouch; ls /sys/fs/cgroup/pouch 2>/dev/null; set -- /proc/[0-9]*; echo $#; pouch list")?;
     Ok(format!("{descriptors} descriptors, {mounts} mounts\n{seen}"))
 }
 
