@@ -13,7 +13,7 @@ use crate::format::spec::{Spec, Tag};
 use crate::policy::fleet::{self, After};
 use crate::policy::health;
 use crate::policy::unit::{CHECKED, Event, SAYS, State, Unit, Wanted};
-use crate::sys::{Errno, lend, time};
+use crate::sys::{Errno, file, lend, time};
 
 /// A container that is always to run may be without word that it is ready for so long before the watchdog is left to bite.
 const OWED_MS: u64 = 60_000;
@@ -104,7 +104,8 @@ impl Init {
         if self.spec_of(id).and_then(Spec::ready).is_none() {
             return Ok(None);
         }
-        let (reading, writing) = super::launch::report_pipe()?;
+        // A pipe: by a socket it could send descriptors too, and PID 1 reads what comes without waiting for it.
+        let (reading, writing) = file::pipe(rustix::fs::OFlags::NONBLOCK)?;
         watch(&self.epoll, &reading, Token::Ready, id)?;
         if let Some(record) = self.t.unit_mut(id) {
             super::files::keep(&mut record.ready, reading);

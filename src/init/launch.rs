@@ -71,7 +71,7 @@ impl Init {
         self.unit_network(id)?;
         *step = Step::Clone;
         let ready = self.ready_pipe(id)?;
-        let (report, writing) = report_pipe()?;
+        let (report, writing) = report_pair()?;
         let _ = watch(&self.epoll, &report, Token::Report, id);
         if let Some(record) = self.t.unit_mut(id) {
             files::keep(&mut record.report, report);
@@ -248,7 +248,7 @@ pub(super) fn link_name(number: u32) -> Words {
 }
 
 /// What a launch reports on: its ends to read and to write.
-pub(super) fn report_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+pub(super) fn report_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     socket::pair()
 }
 

@@ -86,7 +86,7 @@ impl Init {
     }
 
     fn shell_clone(&mut self, line: Line, session: Session) -> Result<(), Errno> {
-        let (report, writing) = launch::report_pipe()?;
+        let (report, writing) = launch::report_pair()?;
         let shell = &self.t.config.shell;
         let mut path = Words::new(shell);
         // A dash before its name makes it a login shell.

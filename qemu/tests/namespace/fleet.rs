@@ -53,6 +53,21 @@ pub fn one_waits_for_another_to_be_ready_and_stops_before_it(fresh: &mut Fresh) 
     Ok(())
 }
 
+pub fn one_that_never_says_that_it_is_ready_holds_up_nobody(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    let serial = namespace.serial().reach_prompt()?;
+    serial.run("pouch start mute --tty none --ready fd:7 -- /bin/probe hold")?;
+    // What it is given is a pipe: it may open it by its name, and sends nothing by it but bytes.
+    assert!(serial.run("pouch exec mute readlink /proc/1/fd/7 </dev/null | cat")?.starts_with("pipe:"));
+    // The end of the last one's pipe is heard when the next one's is there already.
+    assert_eq!(
+        serial.run("i=0; while [ $i -lt 100 ]; do pouch restart mute >/dev/null || echo no; i=$((i + 1)); done; pouch list | grep -c started")?,
+        "1"
+    );
+    serial.run("pouch destroy mute")?;
+    Ok(())
+}
+
 pub fn the_end_comes_in_the_reverse_order(fresh: &mut Fresh) -> Result<()> {
     let mut namespace = fresh.start("")?;
     let serial = namespace.serial().reach_prompt()?;

@@ -76,6 +76,7 @@ fn main() -> ExitCode {
         roots::users_of_its_own_go_with_any_namespaces,
         life::poweroff_ends_the_namespace,
         fleet::one_waits_for_another_to_be_ready_and_stops_before_it,
+        fleet::one_that_never_says_that_it_is_ready_holds_up_nobody,
         fleet::the_end_comes_in_the_reverse_order,
         fleet::health_is_asked_inside_and_decides_by_the_policy,
         fleet::events_are_told_to_programs_too,
