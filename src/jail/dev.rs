@@ -169,6 +169,19 @@ pub(super) fn open_console(dev: Option<BorrowedFd<'_>>, path: &CStr) -> Result<O
     file::open_at(dev, path, flags)
 }
 
+/// Where all device nodes were made useless: those that were made here are of use.
+pub(super) fn allow(root: BorrowedFd<'_>, now: &Now<'_>) {
+    for path in [c"/dev", c"/dev/pts", c"/dev/console"] {
+        now.at(Step::Mask, path);
+        match mount::place(root, path, mount::Within::Root) {
+            Ok(place) => now.ok(mount::clear(lend(&place), mount::NODEV)),
+            // Without a terminal there is no console.
+            Err(Errno::NOENT) => {}
+            Err(e) => now.end(e),
+        }
+    }
+}
+
 /// Binds the container's socket, then locks the folder. Done inside, where its path is short and its own.
 pub(super) fn way_back<'a>(plan: &Plan<'a>, now: &Now<'a>) {
     const PATH: &CStr = c"/dev/pouch/socket";

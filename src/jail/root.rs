@@ -105,9 +105,10 @@ pub(super) fn enter<'a>(
         protect(root, lend(&dev), now);
         devices::restrict(plan, now);
         if now.unruled.get() {
-            // No node that the root brings along is of any use, either.
+            // No node that the root brings along, or what is mounted on it, is of any use, either.
             now.at(Step::Mask, from);
-            now.ok(mount::set(root, mount::NODEV, false));
+            now.ok(mount::set(root, mount::NODEV, true));
+            dev::allow(root, now);
         }
     }
     // A missing working directory is made, as docker does; but not on the host's own root.

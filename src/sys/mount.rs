@@ -24,7 +24,15 @@ pub const NOEXEC: u32 = nr::MOUNT_ATTR_NOEXEC;
 /// # Errors
 /// Those of mount_setattr(2); ENOSYS before Linux 5.12.
 pub fn set(fd: BorrowedFd<'_>, attributes: u32, recursive: bool) -> Result<(), Errno> {
-    change(fd, attributes, 0, recursive)
+    change(fd, attributes, 0, 0, recursive)
+}
+
+/// Takes attributes off the mount that `fd` is.
+///
+/// # Errors
+/// As for [`set`].
+pub fn clear(fd: BorrowedFd<'_>, attributes: u32) -> Result<(), Errno> {
+    change(fd, 0, attributes, 0, false)
 }
 
 /// Has files below the mount, which must not be anywhere yet, show owners as that user namespace maps them.
@@ -32,14 +40,26 @@ pub fn set(fd: BorrowedFd<'_>, attributes: u32, recursive: bool) -> Result<(), E
 /// # Errors
 /// EINVAL for a file system that cannot.
 pub fn map_owners(fd: BorrowedFd<'_>, user: BorrowedFd<'_>, recursive: bool) -> Result<(), Errno> {
-    change(fd, nr::MOUNT_ATTR_IDMAP, user.as_raw_fd() as u64, recursive)
+    change(
+        fd,
+        nr::MOUNT_ATTR_IDMAP,
+        0,
+        user.as_raw_fd() as u64,
+        recursive,
+    )
 }
 
 #[inline(never)]
-fn change(fd: BorrowedFd<'_>, set: u32, userns_fd: u64, recursive: bool) -> Result<(), Errno> {
+fn change(
+    fd: BorrowedFd<'_>,
+    set: u32,
+    clear: u32,
+    userns_fd: u64,
+    recursive: bool,
+) -> Result<(), Errno> {
     let attr = mount_attr {
         attr_set: set.into(),
-        attr_clr: 0,
+        attr_clr: clear.into(),
         propagation: 0,
         userns_fd,
     };

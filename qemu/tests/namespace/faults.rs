@@ -103,6 +103,22 @@ pub fn every_call_that_fails_once_costs_nothing_with_users_of_its_own(fresh: &mu
     each_call(fresh, USERS)
 }
 
+pub fn where_nothing_judges_devices_no_node_that_is_brought_along_is_of_use(fresh: &mut Fresh) -> Result<()> {
+    let mut namespace = fresh.start("")?;
+    namespace.serial().reach_prompt()?;
+    let pid = namespace.init_pid()?;
+    inside(pid, "mkdir -p /srv/nodes; mknod -m 666 /srv/nodes/zero c 1 5")?;
+    let tracer = Tracer::attach(pid, &["-f", "-o", "/dev/null", "-e", "inject=bpf:error=ENOSYS"])?;
+    let started = inside(pid, "pouch start un --mount /srv/nodes:/mnt -- /bin/probe hold");
+    tracer.let_go()?;
+    assert!(started?.contains("un starting"));
+    let tries = "for node in /mnt/zero /srv/nodes/zero /dev/zero /dev/console /dev/ptmx; do \
+        pouch exec un sh -c \"exec 3<>$node\" </dev/null >/dev/null 2>&1; echo $?; done";
+    assert_eq!(inside(pid, tries)?.split_whitespace().collect::<Vec<_>>(), ["1", "1", "0", "0", "0"]);
+    inside(pid, "pouch destroy un")?;
+    Ok(())
+}
+
 fn each_call(fresh: &mut Fresh, start: &str) -> Result<()> {
     let mut namespace = fresh.start("")?;
     namespace.serial().reach_prompt()?;

@@ -102,6 +102,7 @@ fn main() -> ExitCode {
         hostile::messages_that_are_nearly_right_cost_nothing,
         faults::every_call_that_fails_once_costs_nothing,
         faults::every_call_that_fails_once_costs_nothing_with_users_of_its_own,
+        faults::where_nothing_judges_devices_no_node_that_is_brought_along_is_of_use,
         faults::without_a_descriptor_left_pid_1_says_busy_and_goes_on,
         faults::without_processes_or_memory_a_start_is_refused_and_nothing_else,
         faults::a_full_run_folder_costs_a_file_and_no_more,
