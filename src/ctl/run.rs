@@ -192,6 +192,7 @@ impl Run<'_> {
         {
             let name = self.name;
             let _ = socket.send(&Request::Kill { name, signal }, &[]);
+            socket.close();
         }
     }
 

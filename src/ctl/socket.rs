@@ -3,6 +3,7 @@
 use crate::format::message::{MESSAGE_MAX, Reply, Request};
 use crate::sys::{self, lend};
 use core::ffi::CStr;
+use core::mem::ManuallyDrop;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
@@ -27,8 +28,9 @@ pub enum Lost {
 /// Room for one message.
 pub type Room = [u8; MESSAGE_MAX];
 
-/// A connection to PID 1.
-pub struct Socket(OwnedFd);
+/// A connection to PID 1. It ends with this process: to close a socket is to close whatever somebody sent on its way
+/// and forgot (unix_gc), which may take its time, but not of a process that ends.
+pub struct Socket(ManuallyDrop<OwnedFd>);
 
 impl Socket {
     /// Connects.
@@ -36,15 +38,20 @@ impl Socket {
     /// # Errors
     /// Those of socket(2) and connect(2); ENOENT where nobody ever listened.
     pub fn connect(path: &CStr) -> Result<Socket, Errno> {
-        let fd = sys::socket::packets(false)?;
+        let fd = ManuallyDrop::new(sys::socket::packets(false)?);
         sys::socket::connect(lend(&fd), path)?;
         Ok(Socket(fd))
+    }
+
+    /// Closes it, for one who connects again and again.
+    pub fn close(self) {
+        drop(ManuallyDrop::into_inner(self.0));
     }
 
     /// Takes a socket that is connected.
     #[cfg(test)]
     pub fn from_fd(fd: OwnedFd) -> Socket {
-        Socket(fd)
+        Socket(ManuallyDrop::new(fd))
     }
 
     /// Sends a request, with descriptors of the caller's where it has some to give.

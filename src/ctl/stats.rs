@@ -191,6 +191,7 @@ fn look(samples: &mut Samples, passed: u64) -> Result<(), Lost> {
             sample.share = cpu.saturating_sub(was) / passed;
         }
     }
+    socket.close();
     Ok(())
 }
 

@@ -54,6 +54,7 @@ impl Init {
     /// connection that nobody takes would wake PID 1 again and again.
     #[inline(never)]
     fn accepted(&mut self, accepted: Option<Result<OwnedFd, Errno>>, inside: Option<UnitId>) {
+        self.guard();
         match accepted {
             Some(Ok(fd)) => self.client_add(fd, inside),
             Some(Err(Errno::MFILE | Errno::NFILE)) => {
@@ -120,6 +121,7 @@ impl Init {
         if !flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             return;
         }
+        self.guard();
         let mut room = [0u8; MESSAGE_MAX];
         let Some(client) = self.t.client(id) else {
             return;
@@ -152,12 +154,18 @@ impl Init {
     pub(super) fn client_gone(&mut self, id: ClientId) {
         let gone = self.t.client(id).map(|c| (c.waits, c.pid as u32));
         self.lines_of_client_gone(id, true);
-        self.t.clients().vacate(id);
+        self.client_close(id);
         if let Some((Waits::Ended(unit) | Waits::Started(unit), pid)) = gone
             && self.t.unit(unit).is_some_and(|u| u.ppid == pid)
         {
             self.owner_gone(unit);
         }
+    }
+
+    /// Closes its connection.
+    pub(super) fn client_close(&mut self, id: ClientId) {
+        self.guard();
+        self.t.clients().vacate(id);
     }
 
     /// A reply, with more to come.
@@ -181,7 +189,7 @@ impl Init {
             }
         }
         self.client_tell(id, reply);
-        self.t.clients().vacate(id);
+        self.client_close(id);
     }
 
     /// The last reply: it is done.
@@ -281,7 +289,7 @@ impl Init {
                 None => Refusal::Gone,
             };
             self.client_tell(id, &Reply::Refused(refusal));
-            self.t.clients().vacate(id);
+            self.client_close(id);
         }
     }
 

@@ -76,7 +76,7 @@ impl Init {
         if let Some(record) = self.t.unit_mut(id) {
             files::keep(&mut record.report, report);
         }
-        self.unit_common(id);
+        self.make_common();
         let (pid, pidfd) = self.unit_clone(id, &writing, output.as_ref(), ready.as_ref())?;
         if let Some(record) = self.t.unit_mut(id) {
             record.pid = pid;
@@ -129,19 +129,14 @@ impl Init {
         Ok(())
     }
 
-    /// What containers have in common is made by the first that wants it. Where that cannot be, each makes its own.
-    fn unit_common(&mut self, id: UnitId) {
-        let Some(spec) = self.spec_of(id) else {
-            return;
-        };
-        let (shares, privileged) = (
-            jail::shares_copy(spec),
-            spec.flags() & flags::PRIVILEGED != 0,
-        );
-        if shares && !self.copied {
+    /// What containers have in common, made once; at the latest by the first of them. Where that cannot be, each makes
+    /// its own.
+    #[inline(never)]
+    pub(super) fn make_common(&mut self) {
+        if !self.copied {
             self.copied = jail::share_copy(lend(&self.binary)).is_ok();
         }
-        if !privileged && self.judge.is_none() && self.t.config.cgroups {
+        if self.judge.is_none() && self.t.config.cgroups {
             self.judge = jail::usual().ok();
         }
     }
@@ -204,6 +199,7 @@ impl Init {
 
     /// Its launch was heard of.
     pub(super) fn report_ready(&mut self, id: UnitId) {
+        self.guard();
         let Some(record) = self.t.unit_mut(id) else {
             return;
         };

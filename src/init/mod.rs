@@ -80,6 +80,8 @@ struct Init {
     trial: Option<reexec::Trial>,
     /// When memory is given back that the way here needed; [`tables::NEVER`] when that is done.
     shrink_at: u64,
+    /// An alarm ends what this turn waits for.
+    guarded: bool,
     /// When it was last asked for whatever ended, and when it must be again.
     reaped_at: u64,
     reap_at: u64,
@@ -99,6 +101,7 @@ pub fn run(args: &[&CStr]) -> u8 {
     }
     signal::ignore_pipe();
     signal::on_fault(crash::faulted);
+    signal::let_alarm_interrupt();
     if resume.is_none() && adopted.is_none() {
         boot::mounts();
         boot::standard_streams();
@@ -120,6 +123,8 @@ pub fn run(args: &[&CStr]) -> u8 {
         None => init.boot(),
     };
     mark(Mark::Up);
+    // While the shell begins.
+    init.make_common();
     if let Err(e) = begun {
         words::unable("start", e);
     }
@@ -151,6 +156,7 @@ impl Init {
             judge: None,
             trial: None,
             shrink_at: 0,
+            guarded: false,
             reaped_at: 0,
             reap_at: 0,
         })

@@ -116,9 +116,27 @@ pub(super) fn unwatch(epoll: &OwnedFd, fd: &mut Option<OwnedFd>) {
     }
 }
 
+/// The longest that the kernel waits in a turn which closes sockets, in microseconds.
+const GUARD_US: usize = 50_000;
+
 impl Init {
+    /// From here on this turn closes sockets of Unix, or takes packets. Descriptors may come along with those, from a
+    /// container, which PID 1 then closes as the last; the kernel even has it close what anybody sent on its way and
+    /// forgot (unix_gc, up to Linux 6.9). A TCP connection among them waits for its peer as long as its maker likes
+    /// (SO_LINGER). It does so until a signal comes: the alarm, and if that came too early the next one.
+    #[inline(never)]
+    pub(super) fn guard(&mut self) {
+        if !self.guarded {
+            self.guarded = true;
+            time::alarm_each(GUARD_US);
+        }
+    }
+
     /// Waits for an event or the next deadline, and hands the events on.
     pub(super) fn wait(&mut self) {
+        if core::mem::take(&mut self.guarded) {
+            time::alarm_each(0);
+        }
         let at = self.deadline().min(self.shrink_at);
         let timeout = match at {
             NEVER => -1,

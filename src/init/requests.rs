@@ -111,7 +111,7 @@ impl Init {
         {
             let by = record.name.as_bytes();
             self.client_tell(id, &Reply::Refused(Refusal::SlotHeld { slot, by }));
-            return self.t.clients().vacate(id);
+            return self.client_close(id);
         }
         self.refuse(id, refusal);
     }
@@ -195,7 +195,7 @@ impl Init {
             let fault = jail::unable(step, e, record.name.as_bytes());
             self.client_tell(id, &Reply::Refused(Refusal::Fault(fault)));
         }
-        self.t.clients().vacate(id);
+        self.client_close(id);
     }
 
     fn ask_freeze(&mut self, id: ClientId, unit: UnitId, hold: bool) {

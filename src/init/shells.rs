@@ -135,6 +135,7 @@ impl Init {
     /// Its launch was heard of.
     #[inline(never)]
     pub(super) fn shell_report_ready(&mut self, line: Line) {
+        self.guard();
         if let Some(record) = self.t.line_mut(line) {
             let _ = launch::heard(&mut record.shell.report, &mut record.shell.fault, &mut None);
         }

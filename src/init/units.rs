@@ -318,6 +318,7 @@ impl Init {
         if self.unit_release(id) {
             return;
         }
+        self.guard();
         let Some(record) = self.t.unit_mut(id) else {
             return;
         };

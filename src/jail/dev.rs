@@ -111,7 +111,7 @@ fn copy(binary: BorrowedFd<'_>, file: BorrowedFd<'_>) -> Result<(), Errno> {
 
 /// Whether one may have the copy of the binary that others have too: whoever can make a mount writable, and whose
 /// files are other users', gets one of its own.
-pub fn shares_copy(spec: Spec<'_>) -> bool {
+fn shares_copy(spec: Spec<'_>) -> bool {
     let kept = spec.capabilities().unwrap_or(capability::DEFAULT);
     spec.flags() & flags::PRIVILEGED == 0
         && kept & capability::SYS_ADMIN == 0

@@ -32,7 +32,7 @@ use crate::format::wire::{Reader, Writer};
 use crate::sys::mount::Within;
 use crate::sys::{self, Errno, file, lend, process, signal, socket};
 
-pub use dev::{share_copy, shares_copy};
+pub use dev::share_copy;
 pub use devices::usual;
 pub use fs::{apart, c_string, folder, is_folder};
 pub use image::IMAGES;

@@ -97,6 +97,8 @@ static CHILD: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::n
 /// In a new PID namespace the child's own pid is 1 too, so the pid cannot tell.
 pub fn enter_child() {
     CHILD.store(true, core::sync::atomic::Ordering::Relaxed);
+    // PID 1's alarm as well.
+    signal::block();
 }
 
 /// Whether [`enter_child`] was called.

@@ -38,6 +38,20 @@ pub fn block_only(set: u64) {
     set_mask(set);
 }
 
+/// SIGALRM.
+const ALARM: u8 = 14;
+
+/// Lets SIGALRM through besides, to end what the kernel waits for; nothing else comes of it.
+pub fn let_alarm_interrupt() {
+    extern "C" fn nothing() {}
+    set_action(
+        ALARM,
+        nothing as *const () as usize,
+        nr::SA_RESTART as usize,
+    );
+    set_mask(ALL_BUT_FAULTS & !(1 << (ALARM - 1)));
+}
+
 /// Lets every signal through, as a program expects at its start.
 pub fn unblock() {
     set_mask(0);

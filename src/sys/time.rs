@@ -24,6 +24,14 @@ pub fn now_us() -> u64 {
         .saturating_add(nanoseconds as u64 / 1000)
 }
 
+/// setitimer(2): SIGALRM comes in so many microseconds, below a second, and again and again; 0: not any more.
+pub fn alarm_each(us: usize) {
+    // struct itimerval: the interval, then the value, each of seconds and microseconds as wide as an address.
+    let timer = [0, us, 0, us];
+    // SAFETY: the kernel reads the four words, and writes nothing.
+    let _ = unsafe { call(nr::__NR_setitimer, [0, timer.as_ptr() as usize, 0]) };
+}
+
 /// Sleeps so many milliseconds; a signal may end that early.
 pub fn pause_ms(ms: u64) {
     let timeout = rustix::event::Timespec {

@@ -28,6 +28,8 @@ pub fn take(kind: &[u8], folder: &'static [u8], most: usize) -> ! {
             b"connections" => connect(),
             b"watches" => watch(count),
             b"flights" => send_away(),
+            b"handed" => hand_over(),
+            b"litter" => litter(),
             b"descriptors" => open(b"/dev/null\0", 0o2),
             b"mounts" => {
                 let (none, place) = (c"none".as_ptr() as usize, folder.as_ptr() as usize);
@@ -73,30 +75,97 @@ fn watch(count: usize) -> isize {
 
 /// A hundred descriptors more on their way to one who does not take them (unix(7)), by a pair of sockets of its own.
 fn send_away() -> isize {
-    const EACH: usize = 100;
+    match pair() {
+        Ok([end, _]) => send_along(end as usize, &[end; 100]),
+        Err(refused) => refused,
+    }
+}
+
+fn pair() -> Result<[u32; 2], isize> {
     const PACKETS: usize = 5;
+    let mut ends = [0u32; 2];
+    match call(nr::__NR_socketpair, [1, PACKETS, 0, ends.as_mut_ptr() as usize, 0]) {
+        0 => Ok(ends),
+        refused => Err(refused),
+    }
+}
+
+/// Sends a packet with these descriptors, at most a hundred.
+fn send_along(by: usize, descriptors: &[u32]) -> isize {
     const SOL_SOCKET: u32 = 1;
     const SCM_RIGHTS: u32 = 1;
     const DONTWAIT_NOSIGNAL: usize = 0x4040;
-    let mut ends = [0i32; 2];
-    let made = call(nr::__NR_socketpair, [1, PACKETS, 0, ends.as_mut_ptr() as usize, 0]);
-    let [end, _] = ends;
     // struct cmsghdr: its length, a number as wide as an address, then level and kind; behind it the descriptors.
     const HEAD: usize = (size_of::<usize>() + 8) / 4;
-    let mut control = [end.unsigned_abs(); HEAD + EACH];
-    let len = size_of_val(&control);
+    let mut control = [0; HEAD + 100];
+    let len = (HEAD + descriptors.len()) * 4;
     if let Some([first, upper @ .., level, kind]) = control.get_mut(..HEAD) {
         *first = u32::try_from(len).unwrap_or(0);
         upper.fill(0);
         (*level, *kind) = (SOL_SOCKET, SCM_RIGHTS);
     }
-    let byte = 1u8;
+    for (place, descriptor) in control.iter_mut().skip(HEAD).zip(descriptors) {
+        *place = *descriptor;
+    }
+    let byte = 0u8;
     let piece = [&raw const byte as usize, 1];
     // struct msghdr: no name, one piece, the control; its flags are not read.
     let message = [0, 0, piece.as_ptr() as usize, 1, control.as_ptr() as usize, len, 0];
-    match made {
-        0 => call(nr::__NR_sendmsg, [end as usize, message.as_ptr() as usize, DONTWAIT_NOSIGNAL, 0, 0]),
-        refused => refused,
+    call(nr::__NR_sendmsg, [by, message.as_ptr() as usize, DONTWAIT_NOSIGNAL, 0, 0])
+}
+
+/// One end of a TCP connection whose last close takes ten minutes: it has more to say than the other end, which stays
+/// here, takes.
+fn lingering() -> Result<u32, isize> {
+    const STREAM_CLOEXEC: usize = 0o2000001;
+    const SOL_SOCKET: usize = 1;
+    const SO_LINGER: usize = 13;
+    let good = |answer: isize| if answer < 0 { Err(answer) } else { Ok(answer as usize) };
+    // struct sockaddr_in: 127.0.0.1, and the port that listen(2) takes.
+    let mut address = [0u8; 16];
+    let mut len = 16u32;
+    let at = address.as_mut_ptr() as usize;
+    let listening = good(call(nr::__NR_socket, [2, STREAM_CLOEXEC, 0, 0, 0]))?;
+    good(call(nr::__NR_listen, [listening, 1, 0, 0, 0]))?;
+    good(call(nr::__NR_getsockname, [listening, at, &raw mut len as usize, 0, 0]))?;
+    let end = good(call(nr::__NR_socket, [2, STREAM_CLOEXEC, 0, 0, 0]))?;
+    good(call(nr::__NR_connect, [end, at, 16, 0, 0]))?;
+    good(call(nr::__NR_accept4, [listening, 0, 0, 0, 0]))?;
+    call(nr::__NR_close, [listening, 0, 0, 0, 0]);
+    let linger = [1u32, 600];
+    good(call(nr::__NR_setsockopt, [end, SOL_SOCKET, SO_LINGER, linger.as_ptr() as usize, 8]))?;
+    while send(end as isize, &[0; 4096]) > 0 {}
+    u32::try_from(end).map_err(|_| -1)
+}
+
+/// Hands such a connection to PID 1, by a process that ends: such a one does not linger.
+fn hand_over() -> isize {
+    let end = match lingering() {
+        Ok(end) => end,
+        Err(refused) => return refused,
+    };
+    let child = super::fork();
+    if child == 0 {
+        let to = connect();
+        exit(usize::from(to < 0 || send_along(to as usize, &[end]) < 0));
+    }
+    call(nr::__NR_close, [end as usize, 0, 0, 0, 0]);
+    super::wait_for(child);
+    child
+}
+
+/// Leaves such a connection in a socket that is on its way to itself: the kernel has whoever closes a socket next find
+/// and close that.
+fn litter() -> isize {
+    match (lingering(), pair()) {
+        (Ok(end), Ok([one, other])) => {
+            let sent = send_along(one as usize, &[end, other]);
+            for fd in [end, one, other] {
+                call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
+            }
+            sent
+        }
+        (Err(refused), _) | (_, Err(refused)) => refused,
     }
 }
 

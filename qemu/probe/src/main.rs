@@ -22,7 +22,7 @@
 //! probe attack [NAME...]  try what a container must not do, all of it or that; print each answer
 //! probe forge NAME        send PID 1 what no command would, then ask for things about container NAME
 //! probe forge NAME SOCKET NUMBER    send that request about it to that socket
-//! probe flood KIND [FOLDER [MOST]]  take as many ptys, files, descriptors, connections, flights, mounts, cgroups as there are, print how many, hold
+//! probe flood KIND [FOLDER [MOST]]  take as many ptys, files, descriptors, connections, flights, handed, litter, mounts, cgroups as there are, print how many, hold
 //! probe storm SOCKET SEED COUNT     send that many messages that are nearly right to PID 1, by that seed
 //! probe swap A B [A B...]           exchange what these names name, without end
 //! probe lurk              try to trace, read and overwrite whatever comes into this container

@@ -420,6 +420,10 @@ pub fn what_joins_has_no_more_than_those_who_trace_it(board: &mut BoardBed) -> R
     hostile::pounce(board.boot()?.serial(), 3)
 }
 
+pub fn what_pid_1_closes_for_a_container_does_not_hold_it(board: &mut BoardBed) -> Result<()> {
+    hostile::close(board.boot()?.serial(), &["handed", "litter"])
+}
+
 pub fn messages_that_are_nearly_right_cost_nothing(board: &mut BoardBed) -> Result<()> {
     hostile::storm(board.boot()?.serial(), 7, 150)
 }

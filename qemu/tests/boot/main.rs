@@ -125,6 +125,7 @@ fn boots() -> Vec<Boot> {
                 attacks::names_that_change_under_a_start_lead_nowhere,
                 attacks::what_joins_is_out_of_reach_until_it_is_the_command,
                 attacks::what_joins_has_no_more_than_those_who_trace_it,
+                attacks::what_pid_1_closes_for_a_container_does_not_hold_it,
                 attacks::messages_that_are_nearly_right_cost_nothing,
                 attacks::bombs_and_floods_stay_inside,
                 attacks::what_a_container_prints_does_not_work_on_the_terminal_that_shows_it,

@@ -18,6 +18,11 @@ pub fn what_joins_has_no_more_than_those_who_trace_it(fresh: &mut Fresh) -> Resu
     shared::pounce(fresh.start("")?.serial().reach_prompt()?, 20)
 }
 
+pub fn what_pid_1_closes_for_a_container_does_not_hold_it(fresh: &mut Fresh) -> Result<()> {
+    // What nobody holds any more (`litter`) would hold up other programs of this machine.
+    shared::close(fresh.start("")?.serial().reach_prompt()?, &["handed"])
+}
+
 pub fn messages_that_are_nearly_right_cost_nothing(fresh: &mut Fresh) -> Result<()> {
     shared::storm(fresh.start("")?.serial().reach_prompt()?, 1, 1500)
 }

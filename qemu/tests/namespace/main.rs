@@ -99,6 +99,7 @@ fn main() -> ExitCode {
         hostile::what_joins_has_no_more_than_those_who_trace_it,
         hostile::many_who_hold_connections_leave_places_for_the_host,
         hostile::whoever_has_descriptors_on_their_way_keeps_nobody_from_a_container,
+        hostile::what_pid_1_closes_for_a_container_does_not_hold_it,
         hostile::messages_that_are_nearly_right_cost_nothing,
         faults::every_call_that_fails_once_costs_nothing,
         faults::every_call_that_fails_once_costs_nothing_with_users_of_its_own,

@@ -174,3 +174,16 @@ pub fn storm(serial: &mut Serial, seed: u32, messages: usize) -> Result<()> {
     }
     Ok(())
 }
+
+/// What comes from a container PID 1 closes as the last, and what a container left on its way as well, where the kernel
+/// has it find that: whoever made it says how long that takes (SO_LINGER), here ten minutes.
+pub fn close(serial: &mut Serial, kinds: &[&str]) -> Result<()> {
+    for kind in kinds {
+        serial.run(&format!("pouch start holds --tty none -- /bin/probe flood {kind} - 20"))?;
+        serial.run("until pouch logs holds | grep -q holding; do :; done")?;
+        assert_eq!(serial.run("pouch logs holds")?, "took 20\nholding", "{kind}");
+        assert_eq!(serial.run("pouch exec holds pouch info | head -n 1")?, "NAME: holds");
+        assert_eq!(serial.run("pouch destroy holds")?, "Pouch: holds destroyed");
+    }
+    Ok(())
+}
