@@ -1,14 +1,16 @@
 /* The floor: what the kernel alone takes to start a container.
  *
- * floor CGROUP ROOT COMMAND...: pid, mount, uts, ipc, net and cgroup namespaces by one clone3 that begins in the
+ * floor [+FILTER] CGROUP ROOT COMMAND...: pid, mount, uts, ipc, net and cgroup namespaces by one clone3 that begins in the
  * cgroup, a limit, the mounts, pivot_root, /dev's nodes, the masks, the capabilities, execve; then the end is waited
  * for and the cgroup removed. The same system calls as pouch makes for `run`, in the same order, and nothing else:
- * no request is read, nobody is told, nothing is cleaned up that the kernel cleans up. */
+ * no request is read, nobody is told, nothing is cleaned up that the kernel cleans up. FILTER holds a filter of system
+ * calls, struct sock_filter after struct sock_filter: pouch's own. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
@@ -46,15 +48,19 @@ static void set(int folder, const char *file, const char *value) {
 #define SAFE (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 static const char *const READ_ONLY[] = {"proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"};
-static const char *const HIDDEN[] = {"proc/kcore", "proc/keys", "proc/timer_list"};
+static const char *const HIDDEN[] = {"proc/kcore", "proc/keys", "proc/timer_list", "proc/interrupts"};
 static const char *const EMPTY[] = {"proc/acpi", "proc/scsi", "sys/firmware"};
 static const struct {
     const char *name;
     int minor;
 } NODES[] = {{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}};
 
+static struct sock_filter instructions[BPF_MAXINSNS];
+static struct sock_fprog filter = {.filter = instructions};
+
 static void contained(const char *cgroup, const char *root, char **command) {
     char path[64];
+    set(AT_FDCWD, "/proc/self/oom_score_adj", "500");
     int up = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     must(ioctl(up, SIOCSIFFLAGS, &lo), "lo");
@@ -98,6 +104,7 @@ static void contained(const char *cgroup, const char *root, char **command) {
             must(-1, EMPTY[i]);
     must(sethostname("floor", 5), "hostname");
     must(setsid(), "setsid");
+    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
     uint32_t keep = 0xa80425fb;
     for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
         if (capability > 31 || !(keep >> capability & 1))
@@ -106,11 +113,23 @@ static void contained(const char *cgroup, const char *root, char **command) {
     struct __user_cap_data_struct data[2] = {{keep, keep, 0}, {0, 0, 0}};
     must(syscall(SYS_capset, &head, data), "capset");
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
+    if (filter.len > 0)
+        must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter), "seccomp");
     execv(command[0], command);
     must(-1, command[0]);
 }
 
 int main(int count, char **words) {
+    if (count > 1 && words[1][0] == '+') {
+        int file = open(words[1] + 1, O_RDONLY | O_CLOEXEC);
+        must(file, words[1]);
+        ssize_t len = read(file, instructions, sizeof instructions);
+        must(len, words[1]);
+        filter.len = (unsigned short)(len / (ssize_t)sizeof *instructions);
+        close(file);
+        words++;
+        count--;
+    }
     if (count < 4)
         return 2;
     must(mkdir(words[1], 0755), words[1]);

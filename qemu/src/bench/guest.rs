@@ -62,6 +62,9 @@ fn additions(board: &Board, built: &Path) -> Result<Archive> {
     // It is C, and there is a compiler for this machine's own processor alone.
     if let Ok(floor) = std::fs::read(built.join("floor")) {
         archive.add("bench/floor", 0o755, Kind::File(floor))?;
+        // That of this machine's processor too, which is the guest's.
+        let filter = pouch::jail::filter(pouch::format::capability::DEFAULT);
+        archive.add("bench/filter", 0o644, Kind::File(filter.iter().flat_map(|one| one.to_le_bytes()).collect()))?;
     }
     Ok(archive)
 }

@@ -1,8 +1,8 @@
 //! Memory: PID 1 idle, and with containers
 
 use super::boot::several;
-use super::figures::{Figures, Init};
-use super::report::{Report, Unit};
+use super::figures::{Figures, Init, summary};
+use super::report::{Cell, Report, Table, Unit};
 use super::rows::{Row, table};
 use super::{Bench, Boot, guest};
 use crate::serial::Serial;
@@ -32,10 +32,12 @@ const ROWS: [Row; 6] = [
     Row("processes of the host's beside the 64 contained ones", Unit::Count, "hold.beside", None),
 ];
 
-const NOTES: [&str; 2] = [
+const NOTES: [&str; 3] = [
     "By /proc/1/smaps_rollup, which walks the pages. VmRSS of /proc/1/status lags by up to 64 pages a kind, more than a \
      small program has. An initramfs is shared memory: a program's text on it counts as resident and private alike.",
     "s6 has an s6-supervise for each service, here one; pouch, busybox and finit have none.",
+    "Private memory of that process by its smaps_rollup. containerd's shim is started by containerd alone, which is on no \
+     board here.",
 ];
 
 pub(super) fn measure(bench: &mut Bench) -> Result<Report> {
@@ -49,8 +51,31 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Report> {
     let mut report = Report::new("Memory");
     report.tables.push(several("PID 1", &INITS, &IDLE, &figures));
     report.tables.push(table("PID 1 of pouch", &ROWS, &figures));
+    report.tables.push(monitors(bench)?);
     report.notes.extend(NOTES.map(str::to_owned));
     Ok(report)
+}
+
+/// What others keep beside each container.
+fn monitors(bench: &mut Bench) -> Result<Table> {
+    const MONITORS: [(&str, &str); 2] = [("conmon", "conmon, of a container of crun's"), ("lxc", "lxc-execute")];
+    let mut table = Table::new("What stands beside one container elsewhere (3)", &["process", "private"]);
+    let shown = match &bench.peers {
+        Ok(_) => {
+            let mut guest = bench.boot(&Boot { disk: true, ..Boot::default() })?;
+            guest.serial.run_within(deadline::HEAVY, "sh /bench/start monitors 1 0")?
+        }
+        Err(reason) => reason.clone(),
+    };
+    for (name, words) in MONITORS {
+        let said = |start: &str| shown.lines().find_map(|line| line.strip_prefix(start)?.trim().strip_prefix(name));
+        let kib = said("monitor ").and_then(|kib| kib.trim().parse::<f64>().ok());
+        let found = kib.and_then(|kib| summary([kib * 1024.0].into_iter()));
+        let reason = || said("failed ").unwrap_or(&shown).trim().to_owned();
+        table.rows.push(vec![Cell::text(words), Cell::of(Unit::Size, found.ok_or_else(reason))]);
+    }
+    table.rows.push(vec![Cell::text("pouch"), Cell::text("no process")]);
+    Ok(table)
 }
 
 /// What stands beside PID 1 to watch the one service there is.

@@ -7,6 +7,7 @@ use super::figures::{Figures, Init, Summary, summary};
 use super::report::{Cell, Kind, Plot, Report, Table, Unit};
 use super::rows::{Row, table};
 use super::{Bench, Boot, Guest, guest, trace};
+use crate::bed::{Namespace, NamespaceOptions};
 use crate::{Result, deadline};
 use std::collections::BTreeMap;
 
@@ -18,17 +19,27 @@ const GAP: usize = 30;
 const MORE: usize = 4;
 
 /// Who starts containers: the name in the guest's script, and in the tables.
-const STARTERS: [(&str, &str); 10] = [
+const STARTERS: [(&str, &str); 11] = [
     ("pouch-run", "pouch run"),
     ("pouch-bare", "pouch run --seccomp off (2)"),
     ("pouch-start", "pouch start, to its return"),
     ("floor", "the floor (1)"),
+    ("floor-filter", "the floor, with pouch's filter (1)"),
     ("busybox", "busybox unshare + chroot (3)"),
     ("unshare", "unshare (3)"),
     ("bwrap", "bwrap (4)"),
     ("crun", "crun run (5)"),
     ("runc", "runc run (5)"),
     ("lxc", "lxc-execute (5)"),
+];
+/// Those of them that want nothing of Debian's.
+const HERE: [(&str, &str); 6] = [
+    ("pouch-run", "pouch run"),
+    ("pouch-bare", "pouch run --seccomp off (2)"),
+    ("pouch-start", "pouch start, to its return"),
+    ("floor", "the floor (1)"),
+    ("floor-filter", "the floor, with pouch's filter (1)"),
+    ("busybox", "busybox unshare + chroot (3)"),
 ];
 const JOINERS: [(&str, &str); 5] = [
     ("pouch-exec", "pouch exec"),
@@ -42,8 +53,9 @@ const KINDS: [(&str, &str); 3] =
 
 const NOTES: [&str; 8] = [
     "A C program of some lines, qemu/src/bench/floor.c: cgroup and limits, clone3 into it with the six namespaces, \
-     /proc, /sys, /dev and its nodes, pivot_root, the masks, bounding set, capset, no_new_privs, execve, wait, rmdir. \
-     Nobody is asked, nothing is checked or kept, there are no rules for devices and no seccomp filter.",
+     /proc, /sys, /dev and its nodes, pivot_root, the masks, keyring, bounding set, capset, no_new_privs, execve, wait, \
+     rmdir. Nobody is asked, nothing is checked or kept, there are no rules for devices, no terminal and no way back to \
+     PID 1; the second has the same filter of system calls as pouch's containers.",
     "pouch's default has a seccomp filter and rules for devices as well; this is without the filter.",
     "mount, uts, ipc, net and pid namespaces (util-linux: cgroup too) and a chroot: no mounts, masks, capabilities, \
      limit.",
@@ -117,8 +129,35 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Report> {
         Err(error) => report.tables.push(Report::missing("where the time goes", &error.to_string()).tables.remove(0)),
     }
     report.tables.push(loops(&mut guest)?);
+    drop(guest);
+    match machine(bench, rounds) {
+        Ok(tables) => report.tables.extend(tables),
+        Err(error) => report.tables.push(Report::missing("On this machine", &error.to_string()).tables.remove(0)),
+    }
     report.notes.extend(NOTES.map(str::to_owned));
     Ok(report)
+}
+
+/// The same on this machine, whose processor nothing emulates: pouch is PID 1 of namespaces, of a root in memory.
+fn machine(bench: &mut Bench, rounds: usize) -> Result<Vec<Table>> {
+    let files = std::env::temp_dir().join(format!("pouch-bench-{}", std::process::id()));
+    let taken = (|| {
+        crate::cpio::unpack(&guest::read(&bench.folder.join("more.cpio.gz"))?, &files)?;
+        let options = NamespaceOptions { files: Some(files.join("bench")), ..NamespaceOptions::default() };
+        let mut namespace = Namespace::start(&std::env::current_exe()?, &options)?;
+        let serial = namespace.serial().reach_prompt()?;
+        serial.run("cp -r /srv/in /bench")?;
+        let mut tables = Vec::new();
+        for (gap, title) in [(0, "back to back"), (GAP, "after 30 ms in which nothing was asked")] {
+            bench.say(&format!("{rounds} rounds on this machine, {title}"));
+            let shown = serial.run_within(deadline::HEAVY, &format!("sh /bench/start containers {rounds} {gap}"))?;
+            let title = format!("The same on this machine, pouch as PID 1 of namespaces, {title}");
+            tables.push(compare(&title, &HERE, &parse(&shown), "floor").0);
+        }
+        Ok(tables)
+    })();
+    let _ = std::fs::remove_dir_all(&files);
+    taken
 }
 
 /// A container that the kernel's command line starts.

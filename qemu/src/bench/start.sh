@@ -22,6 +22,7 @@ ours() {
     set -- "$@" @pouch-start /bin/pouch start s% $ROOT --tty none --memory.max 64M --pids.max 64 -- /bin/timer first
     set -- "$@" @@ /bin/pouch destroy s%
     set -- "$@" @floor /bench/floor /sys/fs/cgroup/floor% $ROOT /bin/timer first
+    set -- "$@" @floor-filter /bench/floor +/bench/filter /sys/fs/cgroup/floor% $ROOT /bin/timer first
     set -- "$@" @busybox /usr/bin/unshare -m -u -i -n -p -f chroot $ROOT /bin/timer first
     if [ -d $P ]; then
         set -- "$@" @unshare $P/unshare --mount --uts --ipc --net --pid --cgroup --fork --root=$ROOT /bin/timer first
@@ -73,6 +74,29 @@ many() {
     $T burst 64 $FIRST /bin/pouch run m% $ROOT --tty none -- /bin/timer first
 }
 
+# What others keep beside a container as long as it runs: the private memory of that process.
+monitors() {
+    sed 's#"first"#"hold", "/held-conmon"#' /bench/config.json >/bench/bundle/config.json
+    rm -f $ROOT/held-*
+    $P/conmon -c held -u held -n held -b /bench/bundle -r $P/crun --runtime-arg --cgroup-manager=cgroupfs \
+        -p /tmp/held.pid -P /tmp/conmon.pid -l k8s-file:/tmp/held.log </dev/null >/tmp/conmon.err 2>&1
+    $P/crun --cgroup-manager=cgroupfs start held </dev/null >>/tmp/conmon.err 2>&1
+    $P/lxc-execute -n held -f /bench/lxc.conf -- /bin/timer hold /held-lxc </dev/null >/tmp/lxc.err 2>&1 &
+    echo $! >/tmp/lxc.pid
+    for who in conmon lxc; do
+        turn=0
+        until [ -e $ROOT/held-$who ] || [ $turn = 100 ]; do turn=$((turn + 1)); sleep 0.1; done
+        if [ $turn = 100 ] || ! read -r pid </tmp/$who.pid; then
+            echo "failed $who $(tail -n 1 /tmp/$who.err)"
+        else
+            awk -v who=$who '/^Private/ { sum += $2 } END { print "monitor", who, sum }' /proc/"$pid"/smaps_rollup
+        fi
+    done
+    $P/crun --cgroup-manager=cgroupfs delete --force held >/dev/null 2>&1
+    kill "$(cat /tmp/lxc.pid)"
+    cp /bench/config.json /bench/bundle/config.json
+}
+
 # One launch, as the kernel's trace has it: calls, forks, programs.
 trace() {
     tracing=/sys/kernel/tracing
@@ -98,5 +122,5 @@ STEP=$1 ROUNDS=$2 GAP=$3
 prepare
 case $STEP in
     containers) ours ;;
-    join | kinds | many | trace) $STEP ;;
+    join | kinds | many | monitors | trace) $STEP ;;
 esac
