@@ -85,12 +85,12 @@ pub(super) fn prepare(t: &mut Tables) {
     t.config.cgroups = true;
     if let Ok(pouch) = folder(lend(&root), c"pouch") {
         hand_down(&root, &pouch);
-        // A few bombs, each within its own bound, leave a quarter of the processes that there can be to the host.
+        // A few bombs, each within its own bound, leave an eighth of the processes that there can be to the host.
         let mut room = [0; 16];
         let most = files::read_file(c"/proc/sys/kernel/threads-max", &mut room);
         if let Some(most) = most.ok().and_then(|most| number::u32(most.trim_ascii())) {
             let mut share = Words::new("");
-            share.num(u64::from(most.min(PIDS) / 4 * 3));
+            share.num(u64::from(most.min(PIDS) / 8 * 7));
             let _ = write(&pouch, c"pids.max", share.as_str().as_bytes());
         }
     }

@@ -156,7 +156,7 @@ impl Init {
             judge: None,
             trial: None,
             shrink_at: 0,
-            guarded: false,
+            guarded: true, // by an alarm that another image may have left
             reaped_at: 0,
             reap_at: 0,
         })

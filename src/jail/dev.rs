@@ -36,8 +36,8 @@ const SHM: Fs = Fs {
     attributes: mount::NOSUID | mount::NOEXEC | mount::NODEV,
 };
 /// Where the copy of the binary lies that containers share.
-const COPIES: &CStr = c"/run/pouch/own";
-const COPY: &CStr = c"/run/pouch/own/pouch";
+const COPIES: &CStr = c"/run/pouch/.own";
+const COPY: &CStr = c"/run/pouch/.own/pouch";
 
 /// A copy of the binary lies here, so that what runs inside is never the host's file (CVE-2019-5736).
 const POUCH: Fs = Fs {

@@ -44,11 +44,9 @@ const ALARM: u8 = 14;
 /// Lets SIGALRM through besides, to end what the kernel waits for; nothing else comes of it.
 pub fn let_alarm_interrupt() {
     extern "C" fn nothing() {}
-    set_action(
-        ALARM,
-        nothing as *const () as usize,
-        nr::SA_RESTART as usize,
-    );
+    // With SA_SIGINFO ARM comes back by rt_sigreturn(2), as the others do anyhow.
+    let flags = (nr::SA_RESTART | nr::SA_SIGINFO) as usize;
+    set_action(ALARM, nothing as *const () as usize, flags);
     set_mask(ALL_BUT_FAULTS & !(1 << (ALARM - 1)));
 }
 

@@ -114,59 +114,74 @@ fn send_along(by: usize, descriptors: &[u32]) -> isize {
     call(nr::__NR_sendmsg, [by, message.as_ptr() as usize, DONTWAIT_NOSIGNAL, 0, 0])
 }
 
-/// One end of a TCP connection whose last close takes ten minutes: it has more to say than the other end, which stays
-/// here, takes.
-fn lingering() -> Result<u32, isize> {
-    const STREAM_CLOEXEC: usize = 0o2000001;
-    const SOL_SOCKET: usize = 1;
-    const SO_LINGER: usize = 13;
-    let good = |answer: isize| if answer < 0 { Err(answer) } else { Ok(answer as usize) };
-    // struct sockaddr_in: 127.0.0.1, and the port that listen(2) takes.
+fn good(answer: isize) -> Result<usize, isize> {
+    if answer < 0 { Err(answer) } else { Ok(answer as usize) }
+}
+
+/// struct sockaddr_in.
+type Address = [u8; 16];
+const STREAM_CLOEXEC: usize = 0o2000001;
+
+/// A socket of TCP that listens, and where: on 127.0.0.1, at the port that listen(2) takes.
+fn listen() -> Result<(usize, Address), isize> {
     let mut address = [0u8; 16];
     let mut len = 16u32;
-    let at = address.as_mut_ptr() as usize;
     let listening = good(call(nr::__NR_socket, [2, STREAM_CLOEXEC, 0, 0, 0]))?;
     good(call(nr::__NR_listen, [listening, 1, 0, 0, 0]))?;
+    let at = address.as_mut_ptr() as usize;
     good(call(nr::__NR_getsockname, [listening, at, &raw mut len as usize, 0, 0]))?;
+    Ok((listening, address))
+}
+
+/// One end of a connection whose last close takes ten minutes: it has more to say than the other end takes.
+fn lingering(address: &Address) -> Result<u32, isize> {
+    const SOL_SOCKET: usize = 1;
+    const SO_LINGER: usize = 13;
     let end = good(call(nr::__NR_socket, [2, STREAM_CLOEXEC, 0, 0, 0]))?;
-    good(call(nr::__NR_connect, [end, at, 16, 0, 0]))?;
-    good(call(nr::__NR_accept4, [listening, 0, 0, 0, 0]))?;
-    call(nr::__NR_close, [listening, 0, 0, 0, 0]);
+    good(call(nr::__NR_connect, [end, address.as_ptr() as usize, 16, 0, 0]))?;
     let linger = [1u32, 600];
     good(call(nr::__NR_setsockopt, [end, SOL_SOCKET, SO_LINGER, linger.as_ptr() as usize, 8]))?;
     while send(end as isize, &[0; 4096]) > 0 {}
     u32::try_from(end).map_err(|_| -1)
 }
 
+/// Takes the other end, and keeps it.
+fn accept(listening: usize) -> Result<(), isize> {
+    good(call(nr::__NR_accept4, [listening, 0, 0, 0, 0]))?;
+    call(nr::__NR_close, [listening, 0, 0, 0, 0]);
+    Ok(())
+}
+
 /// Hands such a connection to PID 1, by a process that ends: such a one does not linger.
 fn hand_over() -> isize {
-    let end = match lingering() {
-        Ok(end) => end,
-        Err(refused) => return refused,
+    let given = || -> Result<isize, isize> {
+        let (listening, address) = listen()?;
+        let child = super::fork();
+        if child == 0 {
+            let (end, to) = (lingering(&address), connect());
+            exit(usize::from(end.is_err() || to < 0 || send_along(to as usize, &[end.unwrap_or(0)]) < 0));
+        }
+        accept(listening)?;
+        super::wait_for(child);
+        Ok(child)
     };
-    let child = super::fork();
-    if child == 0 {
-        let to = connect();
-        exit(usize::from(to < 0 || send_along(to as usize, &[end]) < 0));
-    }
-    call(nr::__NR_close, [end as usize, 0, 0, 0, 0]);
-    super::wait_for(child);
-    child
+    given().unwrap_or_else(|refused| refused)
 }
 
 /// Leaves such a connection in a socket that is on its way to itself: the kernel has whoever closes a socket next find
 /// and close that.
 fn litter() -> isize {
-    match (lingering(), pair()) {
-        (Ok(end), Ok([one, other])) => {
-            let sent = send_along(one as usize, &[end, other]);
-            for fd in [end, one, other] {
-                call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
-            }
-            sent
+    let left = || -> Result<isize, isize> {
+        let (listening, address) = listen()?;
+        let (end, [one, other]) = (lingering(&address)?, pair()?);
+        accept(listening)?;
+        let sent = send_along(one as usize, &[end, other]);
+        for fd in [end, one, other] {
+            call(nr::__NR_close, [fd as usize, 0, 0, 0, 0]);
         }
-        (Err(refused), _) | (_, Err(refused)) => refused,
-    }
+        Ok(sent)
+    };
+    left().unwrap_or_else(|refused| refused)
 }
 
 /// Makes one more in the folder.
