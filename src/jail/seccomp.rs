@@ -295,6 +295,7 @@ const fn sorted() -> [(u8, u32); COUNT] {
 pub fn lifted(kept: u64) -> Program {
     /// Both jumps of an instruction.
     const JUMPS: u64 = 0xffff << 16;
+    let kept = kept & !(1 << NEVER);
     let mut program = PROGRAM;
     for (lifts, instruction) in LIFTS.iter().zip(program.iter_mut().skip(LIFTABLE)) {
         // Those that were split from SYS_ADMIN are still its.
