@@ -8,7 +8,7 @@ use super::report::{Cell, Kind, Plot, Report, Table, Unit};
 use super::rows::{Row, table};
 use super::{Bench, Boot, Guest, guest, trace};
 use crate::bed::{Namespace, NamespaceOptions};
-use crate::{Result, deadline};
+use crate::{Context, Result, deadline};
 use std::collections::BTreeMap;
 
 /// Rounds of everybody for each boot that the plan has: back to back, and with a gap.
@@ -142,6 +142,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Report> {
 fn machine(bench: &mut Bench, rounds: usize) -> Result<Vec<Table>> {
     let files = std::env::temp_dir().join(format!("pouch-bench-{}", std::process::id()));
     let taken = (|| {
+        std::fs::create_dir_all(&files).context(|| format!("making {}", files.display()))?;
         crate::cpio::unpack(&guest::read(&bench.folder.join("more.cpio.gz"))?, &files)?;
         let options = NamespaceOptions { files: Some(files.join("bench")), ..NamespaceOptions::default() };
         let mut namespace = Namespace::start(&std::env::current_exe()?, &options)?;

@@ -101,10 +101,10 @@ fn begins(shown: &str) -> Result<Vec<f64>> {
             "init" => 1,
             _ => child,
         };
-        // The masks begin with the first open_tree after /dev is dressed, which is after the copy of the binary.
+        // The masks begin once /dev is dressed, with links as the last of it: symlinkat.
         let begin = if name == "masks" {
-            let copied = events.iter().rfind(|event| event.process == child && event.number == 40);
-            copied.map(|event| event.at)
+            let dressed = events.iter().rfind(|event| event.process == child && event.number == 266);
+            dressed.map(|event| event.at)
         } else {
             let mut own = events.iter().filter(|event| event.process == process && event.at >= from);
             own.find(|event| match kind {
