@@ -71,7 +71,7 @@ impl Init {
         self.unit_network(id)?;
         *step = Step::Clone;
         let ready = self.ready_pipe(id)?;
-        let (report, writing) = report_pair()?;
+        let (report, writing) = socket::pair()?;
         let _ = watch(&self.epoll, &report, Token::Report, id);
         if let Some(record) = self.t.unit_mut(id) {
             files::keep(&mut record.report, report);
@@ -241,11 +241,6 @@ pub(super) fn link_name(number: u32) -> Words {
     let mut name = Words::new("veth");
     name.num(number.into());
     name
-}
-
-/// What a launch reports on: its ends to read and to write.
-pub(super) fn report_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
-    socket::pair()
 }
 
 /// Reads the report of a launch, if it has come: whether execve succeeded, and if not why. `joined` is the process

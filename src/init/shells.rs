@@ -11,7 +11,7 @@ use super::{Init, files, launch};
 use crate::format::ended::Ended;
 use crate::format::fault::Step;
 use crate::jail;
-use crate::sys::{Errno, lend, time};
+use crate::sys::{Errno, lend, socket, time};
 
 /// A host shell's environment: nothing of the kernel's words leaks into it.
 const HOST_PATH: &CStr = c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -86,7 +86,7 @@ impl Init {
     }
 
     fn shell_clone(&mut self, line: Line, session: Session) -> Result<(), Errno> {
-        let (report, writing) = launch::report_pair()?;
+        let (report, writing) = socket::pair()?;
         let shell = &self.t.config.shell;
         let mut path = Words::new(shell);
         // A dash before its name makes it a login shell.

@@ -98,8 +98,7 @@ pub(super) fn enter<'a>(
     if own.is_none() {
         // The host's files are shared by intent, the way to PID 1 is not.
         now.at(Step::Mask, c"/run/pouch");
-        let empty = now.ok(fs::new(c"tmpfs", None, b"mode=0555", QUIET | mount::RDONLY));
-        now.ok(Cover::new(empty).put(root, c"/run/pouch"));
+        now.ok(Cover::empty(now).put(root, c"/run/pouch"));
     }
     if !privileged {
         protect(root, lend(&dev), now);
@@ -159,8 +158,7 @@ fn protect(root: BorrowedFd<'_>, dev: BorrowedFd<'_>, now: &Now<'_>) {
     let null = now.ok(mount::copy(dev, c"null", false));
     now.ok(mount::set(lend(&null), mount::RDONLY, false));
     now.at(Step::Mask, c"/proc");
-    let empty = now.ok(fs::new(c"tmpfs", None, b"mode=0555", QUIET | mount::RDONLY));
-    let (mut null, mut empty) = (Cover::new(null), Cover::new(empty));
+    let (mut null, mut empty) = (Cover::new(null), Cover::empty(now));
     for (list, mut cover) in [
         (READ_ONLY, None),
         (MASKED, Some(&mut null)),
@@ -203,6 +201,13 @@ struct Cover {
 impl Cover {
     fn new(mount: OwnedFd) -> Cover {
         Cover { mount, used: false }
+    }
+
+    /// An empty folder that stays so.
+    #[inline(never)]
+    fn empty(now: &Now<'_>) -> Cover {
+        let locked = QUIET | mount::RDONLY;
+        Cover::new(now.ok(fs::new(c"tmpfs", None, b"mode=0555", locked)))
     }
 
     /// Covers what a path below `base` names; no symlink on the way is followed.
