@@ -197,7 +197,7 @@ fetch_files() {
 
 # host_tool: builds the host crate once and prints the path of its binary.
 host_tool() {
-    [ -n "${HOST_TOOL_BUILT:-}" ] || { need_rust; say "building the host tool"; (cd "$ROOT" && cargo build --quiet -p pouch-qemu --bin pouch-qemu </dev/null >&2) || die "the host tool does not build"; }
+    [ -n "${HOST_TOOL_BUILT:-}" ] || { need_rust; say "building the host tool"; (cd "$ROOT" && env -u POUCH_UNITS cargo build --quiet -p pouch-qemu --bin pouch-qemu </dev/null >&2) || die "the host tool does not build"; }
     HOST_TOOL_BUILT=1
     HOST_TOOL=$TARGET/debug/pouch-qemu
 }

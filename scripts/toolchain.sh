@@ -75,12 +75,15 @@ install_core() {
 
 # build_program BOARD NAME: builds `pouch`, `probe`, or `packed`: pouch as it lies on a board's flash: packed, with
 # what unpacks it. The path of the result is in BUILT.
+# With POUCH_UNITS=N its tables hold N containers (src/policy/size.rs), in a target folder of its own.
 # With UNSTRIPPED=1 symbols are kept, in a target folder of its own: the gates of .ci/run read them.
 build_program() {
-    local board=$1 name=$2 triple folder arguments=() sysroot linker flags
+    local board=$1 name=$2 triple folder units= arguments=() sysroot linker flags
     triple=$(board_key "$board" target)
     choose_route "$triple"
-    folder=$ROOT/target/${UNSTRIPPED:+unstripped-}$ROUTE/${triple%%-*}
+    # A probe has no tables.
+    [ "$name" = probe ] || units=${POUCH_UNITS:+$POUCH_UNITS-}
+    folder=$ROOT/target/${UNSTRIPPED:+unstripped-}$units$ROUTE/${triple%%-*}
     case $name in
         pouch) arguments=(-p pouch --bin pouch) ;;
         packed)

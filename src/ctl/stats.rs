@@ -43,7 +43,7 @@ type Figures = [u64; 8];
 const NONE: u64 = u64::MAX;
 
 /// The most containers shown.
-const MOST: usize = 64;
+const MOST: usize = crate::policy::size::UNITS;
 /// Between two looks.
 const STEP_MS: u64 = 1000;
 

@@ -99,6 +99,7 @@ impl Init {
         let Some(id) = place else {
             return reply_on(&fd, &Reply::Refused(Refusal::Busy));
         };
+        let id = id as ClientId;
         if watch(&self.epoll, &fd, Token::Client, id).is_ok() {
             let record = ClientRecord {
                 fd,

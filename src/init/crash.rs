@@ -14,13 +14,16 @@ use rustix::fs::{OFlags, SeekFrom};
 use rustix::system::{RebootCommand, reboot};
 
 use super::poll::{Token, rewatch, watch};
-use super::tables::{CLIENTS, LINES, SESSIONS, Tables, UNITS, Waits};
+use super::tables::{
+    CLIENTS, ClientId, LINES, Line, SESSIONS, Session, Tables, UNITS, UnitId, Waits,
+};
 use super::words::Words;
 use super::{Init, files};
 use crate::format::cmdline::OnCrash;
 use crate::format::mark;
 use crate::format::number::u64;
 use crate::format::text::{behind, cut};
+use crate::policy::size::{MANY, Place};
 use crate::sys::{self, Errno, lend, process, signal, time};
 
 /// So many crashes within a minute are too many, unless `pouch.crash-limit=` says otherwise.
@@ -35,8 +38,9 @@ const FOR_EVER_MS: i64 = 1_000_000_000;
 const SYNC_MS: i64 = 10_000;
 /// The descriptors that are handed over at most.
 pub(super) const HIGHEST_FD: i32 = 64 * WORDS as i32 - 1;
-/// A bit for each of them, 64 a word.
-const WORDS: usize = 16;
+/// A bit for each of them, 64 a word: sixteen a container, of which seven are in use while it runs. With 64 that is
+/// what a process may have open unless something else was said.
+const WORDS: usize = UNITS / 4;
 /// The argument that names the arena: `--resume=FD`.
 const RESUME: &str = "--resume=";
 
@@ -46,6 +50,14 @@ static ALLOWED: AtomicU32 = AtomicU32::new(LIMIT);
 static THEN: AtomicU32 = AtomicU32::new(OnCrash::Reexec as u32);
 static CRASHES: AtomicU32 = AtomicU32::new(0);
 static FIRST_CRASH: AtomicU64 = AtomicU64::new(0);
+
+/// So many descriptors may be open as are handed over. The kernel's own limit is enough for the ordinary size.
+pub(super) fn open_many() {
+    if MANY {
+        let all = HIGHEST_FD as u64 + 1;
+        let _ = process::set_limit(process::NOFILE, [all, all]);
+    }
+}
 
 /// The descriptor number in `--resume=FD,CRASHES,FIRST,DEADMAN,`, taken over; and the dead man is ended.
 pub(super) fn resume_fd(arg: &CStr) -> Option<OwnedFd> {
@@ -314,7 +326,7 @@ impl Open<'_> {
 
     /// The same, of one that is waited for.
     #[inline(never)]
-    fn again(&mut self, fd: &Option<OwnedFd>, token: Token, id: u8) {
+    fn again(&mut self, fd: &Option<OwnedFd>, token: Token, id: Place) {
         if let Some(fd) = fd {
             self.note(fd);
             let _ = watch(self.epoll, fd, token, id);
@@ -332,7 +344,7 @@ impl Tables {
         open.keep(&self.control);
         open.keep(&self.shell_cgroup);
         open.keep(&self.watchdog);
-        for id in 0..UNITS as u8 {
+        for id in 0..UNITS as UnitId {
             if let Some(unit) = self.unit(id) {
                 open.keep(&unit.pidfd);
                 open.keep(&unit.cgroup);
@@ -350,14 +362,14 @@ impl Tables {
                 }
             }
         }
-        for id in 0..SESSIONS as u8 {
+        for id in 0..SESSIONS as Session {
             if let Some(session) = self.session_mut(id) {
                 open.keep(&session.slave);
                 open.again(&session.master, Token::Session, id);
                 (session.wants_out, session.held) = (true, false);
             }
         }
-        for id in 0..LINES as u8 {
+        for id in 0..LINES as Line {
             if let Some(line) = self.line_mut(id) {
                 open.again(&line.fd, Token::Line, id);
                 open.keep(&line.shell.pidfd);
@@ -365,7 +377,7 @@ impl Tables {
                 line.wants_out = true;
             }
         }
-        for id in 0..CLIENTS as u8 {
+        for id in 0..CLIENTS as ClientId {
             if let Some(client) = self.client(id) {
                 open.note(&client.fd);
                 if let Err(e) = watch(open.epoll, &client.fd, Token::Client, id) {

@@ -12,6 +12,7 @@ use crate::format::message::Refusal;
 use crate::format::spec::{Spec, Tag};
 use crate::policy::fleet::{self, After};
 use crate::policy::health;
+use crate::policy::size::Set;
 use crate::policy::unit::{CHECKED, Event, SAYS, State, Unit, Wanted};
 use crate::sys::{Errno, file, lend, time};
 
@@ -21,21 +22,23 @@ const OWED_MS: u64 = 60_000;
 impl Init {
     /// Those whose names stand in a spec and who are there. Of one that is about to come, its name and place.
     #[inline(never)]
-    fn after_of(&self, spec: Spec<'_>, new: (&[u8], UnitId)) -> u64 {
-        let mut all = 0;
+    fn after_of(&self, spec: Spec<'_>, new: (&[u8], UnitId)) -> Set {
+        let mut all = Set::NONE;
         for name in spec.all(Tag::After) {
             let id = match name.to_bytes() {
                 name if name == new.0 => Some(new.1),
                 name => self.t.named(name),
             };
-            all |= id.map_or(0, |id| 1 << id);
+            if let Some(id) = id {
+                all.add(id.into());
+            }
         }
         all
     }
 
     #[inline(never)]
     fn fleet(&self, new: (&[u8], UnitId)) -> After {
-        let mut after = [0; UNITS];
+        let mut after = [Set::NONE; UNITS];
         for (id, its) in after.iter_mut().enumerate() {
             if let Some(spec) = self.spec_of(id as UnitId) {
                 *its = self.after_of(spec, new);
@@ -51,11 +54,11 @@ impl Init {
         for name in spec.all(Tag::After) {
             let name = name.to_bytes();
             let its = match self.t.named(name) {
-                Some(other) => fleet::before(&after, 1 << other),
-                None if name == own => 1 << id,
-                None => 0,
+                Some(other) => fleet::before(&after, Set::one(other.into())),
+                None if name == own => Set::one(id.into()),
+                None => Set::NONE,
             };
-            if its >> id & 1 != 0 {
+            if its.has(id.into()) {
                 return Err(Refusal::Circle { after: name });
             }
         }
@@ -231,21 +234,25 @@ impl Init {
 
     /// Those that may be stopped now that the board ends: the latest of `after` first.
     pub(super) fn stop_last(&mut self) {
-        let mut live = 0u64;
+        let (mut live, mut untold) = (Set::NONE, false);
         for id in 0..UNITS as UnitId {
             let Some(record) = self.t.unit(id) else {
                 continue;
             };
             if record.life.is_live() {
-                live |= 1 << id;
+                live.add(id.into());
+                untold |= record.life.wanted() == Wanted::Up;
             } else if !record.life.is_over() {
                 // It waits to be started: that it is not.
                 self.unit_event(id, Event::Stop);
             }
         }
+        if !untold {
+            return; // each turn comes here, and who comes after whom takes reading every spec
+        }
         let last = fleet::last(&self.fleet((b"", 0)), live);
         for id in 0..UNITS as UnitId {
-            if last >> id & 1 != 0
+            if last.has(id.into())
                 && self
                     .t
                     .unit(id)
@@ -262,9 +269,11 @@ impl Init {
             let spec = self.spec_of(id as UnitId);
             spec.map_or(0, |s| super::units::care_of(s, true).grace_ms)
         };
-        let mut live = 0u64;
-        for id in 0..UNITS as UnitId {
-            live |= u64::from(self.t.unit(id).is_some()) << id;
+        let mut live = Set::NONE;
+        for id in 0..UNITS {
+            if self.t.unit(id as UnitId).is_some() {
+                live.add(id);
+            }
         }
         fleet::patience(&self.fleet((b"", 0)), live, &grace)
     }

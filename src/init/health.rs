@@ -81,5 +81,6 @@ fn ask(spec: Spec<'_>, binary: &OwnedFd) -> Result<(), Errno> {
     rustix::stdio::dup2_stdin(lend(&null))?;
     rustix::stdio::dup2_stdout(lend(&null))?;
     rustix::stdio::dup2_stderr(lend(&null))?;
+    crate::jail::usual_files();
     Err(process::exec_fd(lend(binary), &words))
 }

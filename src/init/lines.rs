@@ -167,7 +167,7 @@ impl Init {
         let now = time::now_ms();
         let mut name = String::new();
         name.push_str(device).map_err(|_| Errno::MSGSIZE)?;
-        let id = self.t.lines().free().ok_or(Errno::NFILE)?;
+        let id = self.t.lines().free().ok_or(Errno::NFILE)? as Line;
         let mut look_backoff = Backoff::new();
         look_backoff.start(now);
         let look_again = match &fd {

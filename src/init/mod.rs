@@ -93,6 +93,7 @@ pub use reexec::judge;
 pub fn run(args: &[&CStr]) -> u8 {
     mark(Mark::Unpacked);
     signal::block();
+    crash::open_many();
     let resume = args.get(1).and_then(|a| crash::resume_fd(a));
     let adopted = reexec::adopted(args);
     if resume.is_none() && adopted.is_none() {

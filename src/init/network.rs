@@ -5,7 +5,7 @@
 
 use core::ffi::CStr;
 
-use super::tables::{Kept, UNITS, UnitId};
+use super::tables::{Kept, UNITS, UnitId, UnitRecord};
 use super::units::spec_in;
 use super::words::Words;
 use super::{Init, launch};
@@ -26,20 +26,19 @@ fn bridge_of(spec: Spec<'_>) -> &CStr {
 
 impl Init {
     /// Another container that is so, and has not ended for good.
-    fn other(&self, id: UnitId, is_it: &dyn Fn(UnitId, Spec<'_>) -> bool) -> Option<UnitId> {
+    fn other(&self, id: UnitId, is_it: &dyn Fn(&UnitRecord, UnitId) -> bool) -> Option<UnitId> {
         (0..UNITS as UnitId).find(|other| {
-            let lives = |other| Some(!self.t.unit(other)?.life.is_over());
-            *other != id
-                && lives(*other) == Some(true)
-                && self.spec_of(*other).is_some_and(|spec| is_it(*other, spec))
+            let lives = |u: &UnitRecord| !u.life.is_over() && is_it(u, *other);
+            *other != id && self.t.unit(*other).is_some_and(lives)
         })
     }
 
     /// Who holds that address of the bridge.
     fn holder_of(&self, id: UnitId, bridge: &CStr, address: [u8; 4]) -> Option<UnitId> {
-        self.other(id, &|other, spec| {
-            let held = self.t.unit(other).and_then(|u| u.address);
-            held.is_some_and(|held| held.address == address) && bridge_of(spec) == bridge
+        self.other(id, &|unit, other| {
+            // The bridge last: to find its name takes reading the spec.
+            unit.address.is_some_and(|held| held.address == address)
+                && self.spec_of(other).is_some_and(|s| bridge_of(s) == bridge)
         })
     }
 
@@ -131,8 +130,9 @@ impl Init {
             return refused(Step::Link, Errno::ADDRNOTAVAIL, &words);
         }
         for (port, _, protocol) in spec.published() {
-            let other = self.other(id, &|_, spec| {
-                spec.published().any(|(p, _, q)| (p, q) == (port, protocol))
+            let other = self.other(id, &|_, other| {
+                let same = |(p, _, q)| (p, q) == (port, protocol);
+                self.spec_of(other).is_some_and(|s| s.published().any(same))
             });
             if let Some(other) = other {
                 let mut words = Words::new("port ");

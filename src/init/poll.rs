@@ -6,6 +6,7 @@ use rustix::fd::OwnedFd;
 
 use super::Init;
 use super::tables::NEVER;
+use crate::policy::size::Place;
 use crate::sys::{Errno, file, lend, time};
 
 /// Who waits for a descriptor. The number goes into epoll's data beside the place in the table.
@@ -44,6 +45,11 @@ const BATCH: usize = 32;
 /// Milliseconds in which nothing but bytes to pass on comes before PID 1 gives memory back.
 const QUIET: u64 = 50;
 
+/// What epoll gives back with an event.
+fn number(token: Token, id: Place) -> u32 {
+    (token as u32) << Place::BITS | u32::from(id)
+}
+
 pub(super) fn new() -> Result<OwnedFd, Errno> {
     file::epoll()
 }
@@ -53,7 +59,7 @@ pub(super) fn new() -> Result<OwnedFd, Errno> {
 fn control(
     epoll: &OwnedFd,
     fd: &OwnedFd,
-    number: u16,
+    number: u32,
     flags: EventFlags,
     change: bool,
 ) -> Result<(), Errno> {
@@ -68,22 +74,16 @@ fn control(
 }
 
 /// Waits for a descriptor from now on: for bytes to read, of cgroup.events for news.
-pub(super) fn watch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: u8) -> Result<(), Errno> {
+pub(super) fn watch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: Place) -> Result<(), Errno> {
     let flags = match token {
         Token::Cgroup => EventFlags::PRI,
         _ => EventFlags::IN,
     };
-    control(
-        epoll,
-        fd,
-        u16::from_be_bytes([token as u8, id]),
-        flags,
-        false,
-    )
+    control(epoll, fd, number(token, id), flags, false)
 }
 
 /// Waits for a descriptor to take bytes too, or no more.
-pub(super) fn rewatch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: u8, out: bool) {
+pub(super) fn rewatch(epoll: &OwnedFd, fd: &OwnedFd, token: Token, id: Place, out: bool) {
     rewatch_held(epoll, fd, token, id, out, false);
 }
 
@@ -92,20 +92,14 @@ pub(super) fn rewatch_held(
     epoll: &OwnedFd,
     fd: &OwnedFd,
     token: Token,
-    id: u8,
+    id: Place,
     out: bool,
     held: bool,
 ) {
     let mut flags = EventFlags::empty();
     flags.set(EventFlags::OUT, out);
     flags.set(EventFlags::IN, !held);
-    let _ = control(
-        epoll,
-        fd,
-        u16::from_be_bytes([token as u8, id]),
-        flags,
-        true,
-    );
+    let _ = control(epoll, fd, number(token, id), flags, true);
 }
 
 /// Waits no more, and closes it.
@@ -156,23 +150,23 @@ impl Init {
             self.reap();
         }
         let passes_on = |event: &epoll_event| {
-            let [token, _] = (event.data as u16).to_be_bytes();
-            token == Token::Line as u8 || token == Token::Session as u8
+            let token = event.data as u32 >> Place::BITS;
+            token == Token::Line as u32 || token == Token::Session as u32
         };
         if !events.iter().all(passes_on) {
             self.shrink_at = time::now_ms() + QUIET;
         }
         for event in events {
             self.dispatch(
-                event.data as u16,
+                event.data as u32,
                 EventFlags::from_bits_retain(event.events),
             );
         }
     }
 
-    fn dispatch(&mut self, number: u16, flags: EventFlags) {
-        let [token, id] = number.to_be_bytes();
-        let Some(token) = TOKENS.get(usize::from(token)) else {
+    fn dispatch(&mut self, number: u32, flags: EventFlags) {
+        let id = number as Place;
+        let Some(token) = TOKENS.get((number >> Place::BITS) as usize) else {
             return;
         };
         match token {

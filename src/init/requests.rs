@@ -11,8 +11,9 @@ use crate::format::message::{Refusal, Reply, Request};
 use crate::format::name;
 use crate::format::spec::{Spec, flags};
 use crate::jail;
+use crate::policy::size::MANY;
 use crate::policy::unit::{Event, State};
-use crate::sys::{Errno, device, file, lend, time};
+use crate::sys::{Errno, device, file, lend, socket, time};
 
 /// Major numbers of Unix98 pseudo-terminal slaves.
 pub(super) const PTS_MAJORS: core::ops::RangeInclusive<u32> = 136..=143;
@@ -150,6 +151,10 @@ impl Init {
     }
 
     fn ask_list(&mut self, id: ClientId) {
+        if MANY && let Some(client) = self.t.client(id) {
+            // All are on their way before the first is read, and the kernel counts more than a kilobyte for each.
+            socket::send_room(lend(&client.fd), UNITS as u32 * 2048);
+        }
         for unit in 0..UNITS as UnitId {
             self.tell_view(id, unit);
         }

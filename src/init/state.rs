@@ -9,23 +9,29 @@ use heapless::{String, Vec};
 use rustix::fd::OwnedFd;
 
 use super::tables::{
-    Board, CLIENTS, ClientRecord, Config, LineRecord, SESSIONS, SessionRecord, ShellRecord, Tables,
-    UNITS, UnitRecord, Waits, Whose,
+    Board, CLIENTS, ClientRecord, Config, LineRecord, SESSIONS, Session, SessionRecord,
+    ShellRecord, Tables, UNITS, UnitId, UnitRecord, Waits, Whose,
 };
 use super::{Init, RING, files};
 use crate::format::fields::{Field, fields};
 use crate::format::spec::SPEC_MAX;
 use crate::policy::health::Health;
 use crate::policy::ring::Ring;
+use crate::policy::size::Place as At;
 use crate::policy::unit::Unit;
 use crate::policy::{backoff::Backoff, detach, shutdown, switchboard, unit};
 use crate::sys::state::{Place, memory, seal};
 use crate::sys::{Errno, lend};
 
 /// How a state begins. Another number is another way to write records, not another list of fields.
-const MAGIC: &[u8; 8] = b"pouchst1";
-/// The most bytes of one record.
-const MOST: usize = 4096;
+/// So is another size of the tables: a container's place would not be where this one looks for it.
+const MAGIC: &[u8; 8] = match UNITS {
+    64 => b"pouchst1",
+    more => &[b'p', b'o', b'u', b'c', b'h', b'm', b'1', (more / 64) as u8],
+};
+/// The most bytes of one record: of its longest field, which is how far each session was shown.
+const MOST: usize = if SESSIONS > 512 { 16384 } else { 4096 };
+const _: () = assert!(size_of::<u64>() * SESSIONS <= MOST);
 /// The tables of records, and behind them those of bytes.
 const TABLES: core::ops::RangeInclusive<u8> = 1..=10;
 const SPECS: u8 = 11;
@@ -48,7 +54,7 @@ const CLIENT: &[Field] = fields!(ClientRecord: fd inside pid waits);
 
 /// The record at a place, made first where that is wanted and nothing is there.
 #[inline(never)]
-fn place<'a>(t: &'a mut Tables, table: u8, id: u8, make: bool) -> Option<Place<'a>> {
+fn place<'a>(t: &'a mut Tables, table: u8, id: At, make: bool) -> Option<Place<'a>> {
     Some(match table {
         1 if id == 0 => Place::of(&mut t.small, ALL),
         2 if id == 0 => Place::of(&mut t.config, CONFIG),
@@ -174,9 +180,14 @@ pub(super) fn no_line() -> LineRecord {
 
 /// One record.
 #[inline(never)]
-fn write(to: &OwnedFd, head: [u8; 3], position: u64, bytes: &[u8]) -> Result<(), Errno> {
-    let [table, id, field] = head;
-    let mut start = [table, id, field, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+fn write(
+    to: &OwnedFd,
+    (table, id, field): (u8, At, u8),
+    position: u64,
+    bytes: &[u8],
+) -> Result<(), Errno> {
+    let [low, high, ..] = usize::from(id).to_le_bytes();
+    let mut start = [table, low, field, high, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let numbers = (bytes.len() as u32)
         .to_le_bytes()
         .into_iter()
@@ -199,25 +210,25 @@ impl Init {
         let to = memory()?;
         files::write(&to, MAGIC)?;
         for table in TABLES {
-            for id in 0..CLIENTS.max(SESSIONS) as u8 {
+            for id in 0..CLIENTS.max(SESSIONS) as At {
                 if let Some(place) = place(self.t, table, id, false) {
                     let mut field = 0;
                     while let Some(bytes) = place.bytes(usize::from(field)) {
-                        write(&to, [table, id, field], 0, bytes)?;
+                        write(&to, (table, id, field), 0, bytes)?;
                         field += 1;
                     }
                 }
             }
         }
-        for id in 0..UNITS as u8 {
+        for id in 0..UNITS as UnitId {
             let from = usize::from(id) * SPEC_MAX;
             let len = self.t.unit(id).map_or(0, |u| usize::from(u.spec_len));
             let spec = self.specs.get(from..from + len).unwrap_or_default();
             for (part, bytes) in spec.chunks(MOST).enumerate() {
-                write(&to, [SPECS, id, 0], (part * MOST) as u64, bytes)?;
+                write(&to, (SPECS, id, 0), (part * MOST) as u64, bytes)?;
             }
         }
-        for id in 0..SESSIONS as u8 {
+        for id in 0..SESSIONS as Session {
             let mut from = 0;
             loop {
                 let (lost, bytes) = self.ring_read(id, from);
@@ -226,7 +237,7 @@ impl Init {
                     break;
                 }
                 from += lost;
-                write(&to, [RINGS, id, 0], from, bytes)?;
+                write(&to, (RINGS, id, 0), from, bytes)?;
                 from += bytes.len() as u64;
             }
         }
@@ -250,7 +261,8 @@ impl Init {
         }
         let mut start = [0u8; 16];
         while read(&mut start, 16).is_some() {
-            let [table, id, field, _, l0, l1, l2, l3, position @ ..] = start;
+            let [table, low, field, high, l0, l1, l2, l3, position @ ..] = start;
+            let id = u16::from_le_bytes([low, high]) as At;
             let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
             if read(&mut room, len).is_none() {
                 return false;
@@ -350,7 +362,7 @@ mod tests {
         let line = t.line(0).unwrap();
         assert_eq!((line.shown[39], line.shown[40]), (1, 0));
         // A place that this version has not.
-        assert!(super::place(&mut t, 8, LINES as u8, true).is_none());
+        assert!(super::place(&mut t, 8, LINES as At, true).is_none());
         assert!(super::place(&mut t, 99, 0, true).is_none());
     }
 
@@ -388,7 +400,7 @@ mod tests {
         (unit.pid, unit.owner) = (77, 100_000);
         unit.name.push_str("web").unwrap();
         unit.spec_len = 3;
-        old.t.units().put(5, unit);
+        old.t.units().put(5u8, unit);
         old.specs[5 * SPEC_MAX..][..3].copy_from_slice(b"abc");
         let mut session = no_session();
         session.whose = Whose::Unit(5);
@@ -396,7 +408,7 @@ mod tests {
         for number in 0..5000u32 {
             session.ring.push(room, &number.to_le_bytes());
         }
-        old.t.sessions().put(2, session);
+        old.t.sessions().put(2u8, session);
         let (lost, kept) = old.ring_read(2, 0);
         let kept = (lost, kept.to_vec());
         let said = records(&old.save().unwrap());
@@ -416,11 +428,11 @@ mod tests {
         for ([table, id, field], position, bytes) in &said {
             let list = lists.iter().chain(&more).nth(usize::from(*table) - 1);
             if list.is_none_or(|list| usize::from(*field) + 2 < list.len()) {
-                write(&to, [*table, *id, *field], *position, bytes).unwrap();
+                write(&to, (*table, *id, *field), *position, bytes).unwrap();
             }
         }
-        write(&to, [40, 1, 0], 0, b"a table that is no more").unwrap();
-        write(&to, [1, 0, 99], 0, b"a field of the next version").unwrap();
+        write(&to, (40, 1, 0), 0, b"a table that is no more").unwrap();
+        write(&to, (1, 0, 99), 0, b"a field of the next version").unwrap();
         let mut new = image();
         assert!(new.load(&to));
         assert_eq!((new.t.config.crash_limit, new.t.ended_by), (9, 15));

@@ -19,14 +19,14 @@ use crate::policy::health::Health;
 use crate::policy::ranges::Ranges;
 use crate::policy::ring::Ring;
 use crate::policy::shutdown::Shutdown;
+use crate::policy::size::Place;
+pub(super) use crate::policy::size::UNITS;
 use crate::policy::switchboard::Switchboard;
 pub(super) use crate::policy::switchboard::{LINES, Line, SESSIONS, Session};
 use crate::policy::unit::Unit;
 use crate::sys::arena::Table;
 use crate::sys::slots::Slots;
 
-/// The most containers at once.
-pub(super) const UNITS: usize = 64;
 /// The most commands that are connected at once: one that each container may live with, and those of people.
 pub(super) const CLIENTS: usize = UNITS + 32;
 /// Bytes that PID 1 itself has to say to a line and that the line has not taken yet.
@@ -40,9 +40,9 @@ pub(super) const PATH: usize = 64;
 pub(super) const EVENTS: Session = 0;
 
 /// A container's place in the table.
-pub(super) type UnitId = u8;
+pub(super) type UnitId = Place;
 /// A client's place in the table.
-pub(super) type ClientId = u8;
+pub(super) type ClientId = Place;
 
 /// A fault kept for whoever asks later.
 #[derive(Clone)]

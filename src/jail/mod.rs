@@ -40,6 +40,7 @@ pub use join::{Joining, TERMINAL, join, joined};
 pub use modules::load as load_module;
 pub use net::{BRIDGE, Link, release};
 pub use program::PATH;
+pub use rights::usual_files;
 pub use seccomp::lifted as filter;
 use user::User;
 
@@ -250,6 +251,7 @@ pub fn host_shell(
             let _ = rustix::process::chdir(c"/root");
             signal::reset_child();
             signal::unblock();
+            usual_files();
             now.at(Step::Exec, shell);
             now.end(process::exec(shell, &[argv0], env))
         }

@@ -6,14 +6,19 @@ use super::user::User;
 use super::{Now, seccomp};
 use crate::format::capability;
 use crate::format::fault::Step;
-use crate::format::spec::{Spec, Tag, flags};
+use crate::format::spec::{Record, Spec, Tag, flags};
 use crate::format::wire::Reader;
+use crate::policy::size::MANY;
 use crate::sys::{Errno, process};
 
 /// Resource limits. A user namespace has no say in raising them: before one is entered they become as high as they are
 /// to be, and no lower, since there is more to do than the container may.
 pub(super) fn limits<'a>(spec: Spec<'a>, raise: bool, now: &Now<'a>) {
     now.at(Step::Rlimit, spec.name());
+    let files = |r: Record<'_>| r.tag == Tag::Rlimit && r.bytes.first() == Some(&process::NOFILE);
+    if MANY && !raise && !spec.records().any(files) {
+        usual_files();
+    }
     for record in spec.records().filter(|r| r.tag == Tag::Rlimit) {
         let mut r = Reader::new(record.bytes);
         let (which, soft, hard) = (r.u8(), r.u64(), r.u64());
@@ -21,6 +26,14 @@ pub(super) fn limits<'a>(spec: Spec<'a>, raise: bool, now: &Now<'a>) {
             true => process::raise_limit(which, hard),
             false => process::set_limit(which, [soft, hard]),
         });
+    }
+}
+
+/// As many descriptors as the kernel gives its first process, where PID 1 has more for itself: programs that were
+/// written for select(2) go by the soft limit. Said last: until its execve a child of PID 1's has all of those open.
+pub fn usual_files() {
+    if MANY {
+        let _ = process::set_limit(process::NOFILE, [1024, 4096]);
     }
 }
 

@@ -1,35 +1,36 @@
 //! Which container waits for which: `after`, at the start and, turned around, at the end.
 //!
-//! A set of containers is 64 bits, a container's place in the table its bit. `after` of
-//! a container is the set of those it is started after; names that nobody has yet are
-//! the caller's to know.
+//! A container's place in the table is its bit in a set of them. `after` of a container is
+//! the set of those it is started after; names that nobody has yet are the caller's to know.
 
-/// The most containers.
-pub const MOST: usize = 64;
+use super::size::{Set, UNITS};
 
 /// For each container those it is started after.
-pub type After = [u64; MOST];
+pub type After = [Set; UNITS];
 
 /// All that one comes after, and those after them.
-pub fn before(after: &After, first: u64) -> u64 {
+pub fn before(after: &After, first: Set) -> Set {
     let mut all = first;
-    // A way without a circle is shorter than the fleet.
-    for _ in after {
+    loop {
+        let known = all;
         for (id, its) in after.iter().enumerate() {
-            if all >> id & 1 != 0 {
-                all |= its;
+            if all.has(id) {
+                all.join(its);
             }
         }
+        if all == known {
+            return all;
+        }
     }
-    all
 }
 
-/// Of those that live, the ones that may be stopped: nobody who lives comes after them.
-pub fn last(after: &After, live: u64) -> u64 {
+/// Of those that live, the ones that may be stopped: nobody who lives comes after them. (Nobody comes after itself:
+/// that is a circle, and was refused.)
+pub fn last(after: &After, live: Set) -> Set {
     let mut free = live;
     for (id, its) in after.iter().enumerate() {
-        if live >> id & 1 != 0 {
-            free &= !(its & !(1 << id));
+        if live.has(id) {
+            free.part(its);
         }
     }
     free
@@ -37,22 +38,22 @@ pub fn last(after: &After, live: u64) -> u64 {
 
 /// The longest that stopping all who live takes when each takes its grace, in milliseconds:
 /// the independent ones side by side.
-pub fn patience(after: &After, live: u64, grace: &dyn Fn(usize) -> u64) -> u64 {
+pub fn patience(after: &After, live: Set, grace: &dyn Fn(usize) -> u64) -> u64 {
     let (mut live, mut sum) = (live, 0);
-    while live != 0 {
+    while live != Set::NONE {
         // There are no circles; were there one, all of it would go at once.
-        let free = match last(after, live) {
-            0 => live,
-            free => free,
-        };
+        let mut free = last(after, live);
+        if free == Set::NONE {
+            free = live;
+        }
         let mut longest = 0;
-        for id in 0..MOST {
-            if free >> id & 1 != 0 {
+        for id in 0..UNITS {
+            if free.has(id) {
                 longest = grace(id).max(longest);
             }
         }
         sum += longest;
-        live &= !free;
+        live.part(&free);
     }
     sum
 }
@@ -61,12 +62,21 @@ pub fn patience(after: &After, live: u64, grace: &dyn Fn(usize) -> u64) -> u64 {
 mod tests {
     use super::*;
 
+    /// The first of a fleet, by their bits.
+    fn fleet(first: &[u64]) -> After {
+        let mut after = [Set::NONE; UNITS];
+        for (its, bits) in after.iter_mut().zip(first) {
+            *its = Set::from(*bits);
+        }
+        after
+    }
+
     /// Every fleet of four: each of the twelve arrows is there or not.
     fn fleets() -> impl Iterator<Item = After> {
         (0..1u64 << 12).map(|arrows| {
-            let mut after = [0; MOST];
+            let mut after = [0u64; 4];
             let mut bit = 0;
-            for (a, its) in after.iter_mut().enumerate().take(4) {
+            for (a, its) in after.iter_mut().enumerate() {
                 for b in 0..4 {
                     if a != b {
                         *its |= (arrows >> bit & 1) << b;
@@ -74,12 +84,12 @@ mod tests {
                     }
                 }
             }
-            after
+            fleet(&after)
         })
     }
 
     fn has_circle(after: &After) -> bool {
-        (0..4).any(|id| before(after, after[id]) >> id & 1 != 0)
+        (0..4).any(|id| before(after, after[id]).has(id))
     }
 
     #[test]
@@ -87,11 +97,11 @@ mod tests {
         // The last container's arrows come last, as they do when it is accepted.
         for after in fleets() {
             let mut without = after;
-            without[3] = 0;
+            without[3] = Set::NONE;
             if has_circle(&without) {
                 continue;
             }
-            let refused = before(&after, after[3]) >> 3 & 1 != 0;
+            let refused = before(&after, after[3]).has(3);
             assert_eq!(refused, has_circle(&after), "{:?}", &after[..4]);
         }
     }
@@ -101,16 +111,18 @@ mod tests {
         let mut ends = 0;
         for after in fleets().filter(|a| !has_circle(a)) {
             for begin in 1..16u64 {
-                let mut live = begin;
-                while live != 0 {
+                let mut live = Set::from(begin);
+                while live != Set::NONE {
                     let free = last(&after, live);
-                    assert_ne!(free, 0, "nobody may be stopped");
-                    assert_eq!(free & !live, 0, "a dead one is stopped");
+                    let first = (0..UNITS).find(|id| free.has(*id));
+                    let first = first.expect("nobody may be stopped");
                     for (id, its) in after.iter().enumerate() {
-                        assert!(live >> id & 1 == 0 || its & free & !(1 << id) == 0);
+                        assert!(live.has(id) || !free.has(id), "a dead one is stopped");
+                        let waits = |other| other != id && its.has(other) && free.has(other);
+                        assert!(!live.has(id) || !(0..UNITS).any(waits));
                     }
                     // Only the first of those that may go at once has gone.
-                    live &= !(free & free.wrapping_neg());
+                    live.take(first);
                     ends += 1;
                 }
             }
@@ -120,15 +132,11 @@ mod tests {
 
     #[test]
     fn a_chain_takes_the_sum_of_its_graces_and_a_crowd_the_longest() {
-        let mut chain = [0; MOST];
-        (chain[1], chain[2]) = (1, 2);
-        assert_eq!(patience(&chain, 7, &|id| [10, 20, 30][id]), 60);
-        assert_eq!(patience(&[0; MOST], 7, &|id| [10, 20, 30][id]), 30);
-        assert_eq!(patience(&[0; MOST], 0, &|_| 1), 0);
-        assert_eq!(
-            patience(&[u64::MAX; MOST], u64::MAX, &|_| 1),
-            1,
-            "a circle ends too"
-        );
+        let (chain, crowd, three) = (fleet(&[0, 1, 2]), fleet(&[]), Set::from(7));
+        assert_eq!(patience(&chain, three, &|id| [10, 20, 30][id]), 60);
+        assert_eq!(patience(&crowd, three, &|id| [10, 20, 30][id]), 30);
+        assert_eq!(patience(&crowd, Set::NONE, &|_| 1), 0);
+        let all = Set::from(u64::MAX);
+        assert_eq!(patience(&[all; UNITS], all, &|_| 1), 1, "a circle ends too");
     }
 }

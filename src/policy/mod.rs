@@ -13,5 +13,6 @@ pub mod health;
 pub mod ranges;
 pub mod ring;
 pub mod shutdown;
+pub mod size;
 pub mod switchboard;
 pub mod unit;

@@ -4,26 +4,31 @@
 //! user. It keeps the range over restarts, until it is destroyed; what was given back is
 //! handed out again as late as can be, since files may have been left behind with it.
 
+use super::size::{Place, Set, UNITS};
+
 /// How many users one range has: every number that a 16-bit user could be.
 pub const USERS: u32 = 65_536;
 /// The first number of the first range, above all that people and programs are given.
 const FIRST: u32 = 524_288;
 /// How many ranges there are: as many as containers can be.
-const COUNT: u8 = 64;
+const COUNT: Place = UNITS as Place;
 
 /// The ranges that are taken.
 #[derive(Debug, Default)]
 pub struct Ranges {
-    /// A bit each.
-    taken: u64,
+    /// By the containers' numbers.
+    taken: Set,
     /// Where the search for a free one begins.
-    next: u8,
+    next: Place,
 }
 
 impl Ranges {
     /// None is taken.
     pub const fn new() -> Ranges {
-        Ranges { taken: 0, next: 0 }
+        Ranges {
+            taken: Set::NONE,
+            next: 0,
+        }
     }
 
     /// A free range, by its first number.
@@ -31,8 +36,8 @@ impl Ranges {
         for _ in 0..COUNT {
             let one = self.next;
             self.next = (one + 1) % COUNT;
-            if self.taken >> one & 1 == 0 {
-                self.taken |= 1 << one;
+            if !self.taken.has(one.into()) {
+                self.taken.add(one.into());
                 return Some(FIRST + u32::from(one) * USERS);
             }
         }
@@ -41,8 +46,10 @@ impl Ranges {
 
     /// Gives it back. 0 is no range.
     pub fn give(&mut self, first: u32) {
-        if let Some(above) = first.checked_sub(FIRST) {
-            self.taken &= !(1u64.checked_shl(above / USERS).unwrap_or(0));
+        if let Some(above) = first.checked_sub(FIRST)
+            && above / USERS < COUNT.into()
+        {
+            self.taken.take((above / USERS) as usize);
         }
     }
 }
@@ -81,7 +88,7 @@ mod tests {
         ranges.take();
         for none in [0, 1, FIRST - 1, FIRST + 64 * USERS, u32::MAX] {
             ranges.give(none);
-            assert_eq!(ranges.taken, 1, "{none}");
+            assert_eq!(ranges.taken, Set::one(0), "{none}");
         }
     }
 }

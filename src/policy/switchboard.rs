@@ -7,19 +7,20 @@
 
 use heapless::Vec;
 
+use super::size::{Place, UNITS};
 use crate::format::fields::{Field, fields};
 
 /// The most lines at once: physical ones and handed ones.
 pub const LINES: usize = 16;
 /// The most sessions at once: one a container, one host shell a line, the event log.
-pub const SESSIONS: usize = 81;
+pub const SESSIONS: usize = UNITS + LINES + 1;
 /// How many sessions a line remembers to return to.
 pub const BACK: usize = 8;
 
 /// A line's place in the table.
-pub type Line = u8;
+pub type Line = Place;
 /// A session's place in the table.
-pub type Session = u8;
+pub type Session = Place;
 
 /// What a line goes back to when nobody works on it and no container holds its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

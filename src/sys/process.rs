@@ -448,6 +448,9 @@ pub fn shrink() {
     }
 }
 
+/// RLIMIT_NOFILE: one above the highest descriptor that can be open.
+pub const NOFILE: u8 = 7;
+
 /// prlimit(2) of this process: RLIMIT_* by its number, soft, hard.
 ///
 /// # Errors

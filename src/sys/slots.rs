@@ -24,31 +24,32 @@ impl<T, const N: usize> Default for Slots<T, N> {
 
 impl<T, const N: usize> Slots<T, N> {
     /// The first free place, `None` where all are taken.
-    pub fn free(&self) -> Option<u8> {
-        self.taken
-            .iter()
-            .position(|taken| !taken)
-            .map(|at| at as u8)
+    pub fn free(&self) -> Option<usize> {
+        self.taken.iter().position(|taken| !taken)
     }
 
     /// The record at a place.
-    pub fn get(&self, at: u8) -> Option<&T> {
-        let at = usize::from(at);
+    pub fn get(&self, at: impl Into<usize> + Copy) -> Option<&T> {
+        let at = at.into();
         let (taken, place) = (self.taken.get(at)?, self.places.get(at)?);
         // SAFETY: a place is taken from `put` to `vacate`, and holds a record as long.
         taken.then(|| unsafe { place.assume_init_ref() })
     }
 
     /// The same to change.
-    pub fn get_mut(&mut self, at: u8) -> Option<&mut T> {
-        let at = usize::from(at);
+    pub fn get_mut(&mut self, at: impl Into<usize> + Copy) -> Option<&mut T> {
+        let at = at.into();
         let (taken, place) = (self.taken.get(at)?, self.places.get_mut(at)?);
         // SAFETY: as in `get`.
         taken.then(|| unsafe { place.assume_init_mut() })
     }
 
     /// The record at a place to change; where none is, the one that `new` makes, if it makes one.
-    pub fn get_or(&mut self, at: u8, new: impl FnOnce() -> Option<T>) -> Option<&mut T> {
+    pub fn get_or(
+        &mut self,
+        at: impl Into<usize> + Copy,
+        new: impl FnOnce() -> Option<T>,
+    ) -> Option<&mut T> {
         if self.get(at).is_none() {
             self.put(at, new()?);
         }
@@ -56,9 +57,9 @@ impl<T, const N: usize> Slots<T, N> {
     }
 
     /// Puts a record there, in place of one that was. Beyond the end it is let go.
-    pub fn put(&mut self, at: u8, record: T) {
+    pub fn put(&mut self, at: impl Into<usize> + Copy, record: T) {
         self.vacate(at);
-        let at = usize::from(at);
+        let at = at.into();
         if let (Some(taken), Some(place)) = (self.taken.get_mut(at), self.places.get_mut(at)) {
             place.write(record);
             *taken = true;
@@ -66,8 +67,8 @@ impl<T, const N: usize> Slots<T, N> {
     }
 
     /// Lets the record there go, with what it holds.
-    pub fn vacate(&mut self, at: u8) {
-        let at = usize::from(at);
+    pub fn vacate(&mut self, at: impl Into<usize> + Copy) {
+        let at = at.into();
         if let (Some(taken), Some(place)) = (self.taken.get_mut(at), self.places.get_mut(at))
             && core::mem::take(taken)
         {
@@ -86,22 +87,22 @@ mod tests {
     fn a_record_is_there_from_put_to_vacate_and_is_dropped_once() {
         let counted = Rc::new(());
         let mut slots = Slots::<Rc<()>, 2>::default();
-        assert_eq!((slots.free(), slots.get(0)), (Some(0), None));
-        slots.put(0, counted.clone());
-        slots.put(1, counted.clone());
+        assert_eq!((slots.free(), slots.get(0u8)), (Some(0), None));
+        slots.put(0u8, counted.clone());
+        slots.put(1u8, counted.clone());
         assert_eq!((slots.free(), Rc::strong_count(&counted)), (None, 3));
-        slots.put(1, counted.clone());
-        slots.put(2, counted.clone());
+        slots.put(1u8, counted.clone());
+        slots.put(2u8, counted.clone());
         assert_eq!(Rc::strong_count(&counted), 3);
-        slots.vacate(0);
-        slots.vacate(0);
-        slots.vacate(9);
+        slots.vacate(0u8);
+        slots.vacate(0u8);
+        slots.vacate(9u8);
         assert_eq!((slots.free(), Rc::strong_count(&counted)), (Some(0), 2));
-        assert!(slots.get_mut(0).is_none() && slots.get_mut(1).is_some());
-        assert!(slots.get_or(0, || None).is_none());
-        assert!(slots.get_or(0, || Some(counted.clone())).is_some());
-        assert!(slots.get_or(1, || None).is_some());
-        assert!(slots.get_or(2, || Some(counted.clone())).is_none());
+        assert!(slots.get_mut(0u8).is_none() && slots.get_mut(1u8).is_some());
+        assert!(slots.get_or(0u8, || None).is_none());
+        assert!(slots.get_or(0u8, || Some(counted.clone())).is_some());
+        assert!(slots.get_or(1u8, || None).is_some());
+        assert!(slots.get_or(2u8, || Some(counted.clone())).is_none());
         assert_eq!(Rc::strong_count(&counted), 3);
     }
 }

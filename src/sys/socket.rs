@@ -21,6 +21,7 @@ const SOCK_RAW: usize = 3;
 const SOCK_SEQPACKET: usize = 5;
 const SOL_SOCKET: i32 = 1;
 const SO_PEERCRED: usize = 17;
+const SO_SNDBUFFORCE: usize = 32;
 const SCM_RIGHTS: i32 = 1;
 const MSG_TRUNC: u32 = 0x20;
 const MSG_DONTWAIT: usize = 0x40;
@@ -183,6 +184,24 @@ pub fn peer(fd: BorrowedFd<'_>) -> Result<Peer, Errno> {
         )
     }?;
     Ok(peer)
+}
+
+/// setsockopt(2) SO_SNDBUFFORCE: so many bytes may be on their way at least, whatever net.core.wmem_max says.
+pub fn send_room(fd: BorrowedFd<'_>, bytes: u32) {
+    let at = &raw const bytes as usize;
+    // SAFETY: the kernel reads the number. Refused (EPERM) there is as much room as before.
+    let _ = unsafe {
+        call(
+            nr::__NR_setsockopt,
+            [
+                number(fd),
+                SOL_SOCKET as usize,
+                SO_SNDBUFFORCE,
+                at,
+                size_of::<u32>(),
+            ],
+        )
+    };
 }
 
 /// struct iovec: one piece, the whole packet.
