@@ -73,6 +73,13 @@ install_core() {
     return 1
 }
 
+check_units() {
+    local units=${POUCH_UNITS:-64}
+    case $units in *[!0-9]* | 0*) units=1 ;; esac
+    [ "${#units}" -le 4 ] && [ "$units" -ge 64 ] && [ "$units" -le 1024 ] && [ $((units % 64)) = 0 ] ||
+        die "POUCH_UNITS, the most containers at once, is a multiple of 64 from 64 to 1024, not '$POUCH_UNITS'"
+}
+
 # build_program BOARD NAME: builds `pouch`, `probe`, or `packed`: pouch as it lies on a board's flash: packed, with
 # what unpacks it. The path of the result is in BUILT.
 # With POUCH_UNITS=N its tables hold N containers (src/policy/size.rs), in a target folder of its own.
@@ -80,6 +87,7 @@ install_core() {
 build_program() {
     local board=$1 name=$2 triple folder units= arguments=() sysroot linker flags
     triple=$(board_key "$board" target)
+    check_units
     choose_route "$triple"
     # A probe has no tables.
     [ "$name" = probe ] || units=${POUCH_UNITS:+$POUCH_UNITS-}

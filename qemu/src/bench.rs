@@ -174,6 +174,8 @@ struct Boot {
     disk: bool,
     /// The image is the one that has the other inits in it ([`inits`]).
     inits: bool,
+    /// The image is the one whose pouch has larger tables ([`guest::many`]).
+    many: bool,
 }
 
 /// A booted guest with somebody at its console.
@@ -207,7 +209,11 @@ impl Bench<'_> {
             let drive = format!("file={},if=none,id=bench,format=raw,snapshot=on", disk.display());
             options.arguments.extend(["-drive", &drive, "-device", "virtio-blk-pci,drive=bench"].map(str::to_owned));
         }
-        let folder = if boot.inits { inits::prepare(self)? } else { self.folder.clone() };
+        let folder = match boot {
+            Boot { inits: true, .. } => inits::prepare(self)?,
+            Boot { many: true, .. } => guest::many(self.root, self.board, &self.folder)?,
+            _ => self.folder.clone(),
+        };
         let started = Instant::now();
         let mut machine = Machine::start(self.board, &folder, &options)?;
         let mut serial = Serial::new(self.board.name.clone(), machine.take_serial(self.board.console_serial)?)?;

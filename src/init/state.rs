@@ -428,7 +428,7 @@ mod tests {
         for ([table, id, field], position, bytes) in &said {
             let list = lists.iter().chain(&more).nth(usize::from(*table) - 1);
             if list.is_none_or(|list| usize::from(*field) + 2 < list.len()) {
-                write(&to, (*table, *id, *field), *position, bytes).unwrap();
+                write(&to, (*table, (*id).into(), *field), *position, bytes).unwrap();
             }
         }
         write(&to, (40, 1, 0), 0, b"a table that is no more").unwrap();

@@ -485,7 +485,9 @@ mod tests {
                 homes,
             };
             for line in [A, B] {
-                let actions = w.board.line_up(line, homes[usize::from(line)], Some(line));
+                let actions = w
+                    .board
+                    .line_up(line, homes[usize::from(line)], Some(line as u8));
                 w.perform(&actions);
             }
             w
@@ -607,7 +609,7 @@ mod tests {
                         self.go(Step::End(shell));
                     }
                     if let Some(home) = self.homes.get(usize::from(line)) {
-                        let actions = self.board.line_up(line, *home, Some(line));
+                        let actions = self.board.line_up(line, *home, Some(line as u8));
                         self.perform(&actions);
                     }
                 }

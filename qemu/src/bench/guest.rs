@@ -27,12 +27,41 @@ pub(super) fn prepare(root: &Path, board: &Board) -> Result<PathBuf> {
     additions(board, &built)?.write_gzip(&more)?;
     image.extend(read(&more)?);
     crate::image::replace(&folder.join("initramfs.cpio.gz"), &image)?;
+    take_along(&built, &folder)?;
+    Ok(folder)
+}
+
+/// How many containers the tables of the other pouch hold, which `scripts/bench` builds beside the board's own.
+pub(super) const MANY: u32 = 1024;
+
+/// Makes the image whose /init is that one, and returns its folder. `folder` is that of the bench's own image.
+///
+/// # Errors
+/// It is not built; the file system's.
+pub(super) fn many(root: &Path, board: &Board, folder: &Path) -> Result<PathBuf> {
+    let binary = board.folder(root).join(format!("pouch-{MANY}"));
+    let binary = read(&binary).context(|| format!("./scripts/bench without POUCH_NO_BUILD makes it, for {MANY}"))?;
+    let many = folder.join("many");
+    std::fs::create_dir_all(&many)?;
+    let more = many.join("more.cpio.gz");
+    let mut archive = Archive::new();
+    archive.add("init", 0o755, Kind::File(binary))?;
+    archive.write_gzip(&more)?;
+    let mut image = read(&folder.join("initramfs.cpio.gz"))?;
+    image.extend(read(&more)?);
+    crate::image::replace(&many.join("initramfs.cpio.gz"), &image)?;
+    take_along(folder, &many)?;
+    Ok(many)
+}
+
+/// What an image is booted with.
+pub(super) fn take_along(from: &Path, to: &Path) -> Result<()> {
     for name in ["vmlinuz", "cmdline", "board.dtb"] {
-        if built.join(name).is_file() {
-            crate::image::replace(&folder.join(name), &read(&built.join(name))?)?;
+        if from.join(name).is_file() {
+            crate::image::replace(&to.join(name), &read(&from.join(name))?)?;
         }
     }
-    Ok(folder)
+    Ok(())
 }
 
 fn additions(board: &Board, built: &Path) -> Result<Archive> {

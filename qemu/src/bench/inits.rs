@@ -38,11 +38,7 @@ pub(super) fn prepare(bench: &Bench) -> Result<PathBuf> {
     let mut image = guest::read(&bench.folder.join("initramfs.cpio.gz"))?;
     image.extend(guest::read(&more)?);
     crate::image::replace(&folder.join("initramfs.cpio.gz"), &image)?;
-    for name in ["vmlinuz", "cmdline", "board.dtb"] {
-        if bench.folder.join(name).is_file() {
-            crate::image::replace(&folder.join(name), &guest::read(&bench.folder.join(name))?)?;
-        }
-    }
+    guest::take_along(&bench.folder, &folder)?;
     std::fs::write(mark, "")?;
     Ok(folder)
 }
