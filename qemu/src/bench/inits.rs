@@ -73,11 +73,12 @@ fn archive(bench: &Bench) -> Result<Archive> {
     if console.is_empty() {
         return Err(Error::new("the board has no console"));
     }
-    let shell = |before: &str| format!("#!/bin/sh\nexec {before}/bin/sh -l </dev/{console} >/dev/{console} 2>&1\n");
+    // finit and s6-supervise make a session of it, whose terminal the first one opened becomes. setsid would make
+    // another one in a child and end, and s6 would take that for the shell's end: one more on the line each second.
+    let shell = format!("#!/bin/sh\nexec /bin/sh -l </dev/{console} >/dev/{console} 2>&1\n");
     for (path, text) in [
-        // finit has made a session of it.
-        ("bench/console", shell("").as_str()),
-        ("bench/service/console/run", shell("setsid -c ").as_str()),
+        ("bench/console", shell.as_str()),
+        ("bench/service/console/run", &shell),
         ("bench/s6", S6),
         ("etc/finit.conf", FINIT),
     ] {
