@@ -135,6 +135,11 @@ pub(super) fn step(serial: &mut Serial, step: &str) -> Result<()> {
     serial.run_within(deadline::HEAVY, &format!("sh /bench/guest {step}")).map(drop)
 }
 
+/// What a guest said in place of figures, in one line: its first that has words, for a row's reason.
+pub(super) fn said(shown: &str) -> &str {
+    shown.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing")
+}
+
 /// What the timed loops of the guest left in the log: seconds a turn, over all blocks of this boot.
 ///
 /// # Errors
@@ -193,6 +198,12 @@ mod tests {
         ]);
         assert!((found["start"].as_ref().unwrap() - 0.2).abs() < 1e-9);
         assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn a_reason_is_a_line_with_words() {
+        assert_eq!(said("\n  \r\n sh: not found\nmore"), "sh: not found");
+        assert_eq!(said("\n"), "nothing");
     }
 
     #[test]

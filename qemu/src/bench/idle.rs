@@ -2,6 +2,7 @@
 
 use super::boot::several;
 use super::figures::{Figures, Init};
+use super::guest::said;
 use super::report::{Report, Unit};
 use super::{Bench, Boot};
 use crate::deadline::Deadline;
@@ -40,18 +41,19 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Report> {
             .collect();
         for (init, minute) in minutes {
             let shown = minute.join().unwrap_or_else(|_| Err(Error::new("the thread ended")));
-            let numbers: Vec<f64> = match shown {
-                Ok(shown) => shown.split_whitespace().filter_map(|word| word.parse().ok()).collect(),
+            let shown = match shown {
+                Ok(shown) => shown,
                 Err(error) => {
                     figures.missing(init, "boot", error.to_string().lines().next().unwrap_or_default());
                     continue;
                 }
             };
+            let numbers: Vec<f64> = shown.split_whitespace().filter_map(|word| word.parse().ok()).collect();
             if let [ran, _, turns, later, _, more] = numbers[..] {
                 figures.add(init, "woke", more - turns);
                 figures.add(init, "ran", (later - ran) / 1e9);
             } else {
-                figures.missing(init, "boot", "no /proc/1/schedstat");
+                figures.missing(init, "boot", &format!("no two schedstats of three numbers: '{}'", said(&shown)));
             }
         }
     });

@@ -50,14 +50,14 @@ fn look(guest: &mut Guest, init: Init, figures: &mut Figures) -> Result<()> {
 
 fn run(serial: &mut Serial, init: Init, before: &str, figures: &mut Figures) -> Result<()> {
     let who = if init == Init::Tini { "tini." } else { "" };
-    serial.run_within(deadline::HEAVY, &format!("{before}sh /bench/guest orphans {who}"))?;
+    let shown = serial.run_within(deadline::HEAVY, &format!("{before}sh /bench/guest orphans {who}"))?;
     let mut found = Figures::default();
     guest::loop_figures(serial, init, &mut found)?;
     for (name, key) in [("orphans", "rate"), ("burst", "burst")] {
         match found.summary(init, &format!("{who}{name}")) {
             Ok(seconds) if key == "rate" => figures.add(init, key, 2000.0 / seconds.median),
             Ok(seconds) => figures.add(init, key, seconds.median),
-            Err(reason) => figures.missing(init, key, &reason),
+            Err(reason) => figures.missing(init, key, &format!("{reason}; the guest said: '{}'", guest::said(&shown))),
         }
     }
     for when in ["idle", "load"] {
@@ -68,7 +68,12 @@ fn run(serial: &mut Serial, init: Init, before: &str, figures: &mut Figures) -> 
                 figures.add(init, when, found.median);
                 figures.add(init, &format!("{when}.most"), found.most);
             }
-            None => figures.missing(init, when, shown.lines().next().unwrap_or("no answer")),
+            None => {
+                let reason = format!("timer reap gave no times, but '{}'", guest::said(&shown));
+                for key in [when, &format!("{when}.most")] {
+                    figures.missing(init, key, &reason);
+                }
+            }
         }
     }
     Ok(())
