@@ -36,8 +36,11 @@ const NOTES: [&str; 3] = [
     "By /proc/1/smaps_rollup, which walks the pages. VmRSS of /proc/1/status lags by up to 64 pages a kind, more than a \
      small program has. An initramfs is shared memory: a program's text on it counts as resident and private alike.",
     "s6 has an s6-supervise for each service, here one; pouch, busybox and finit have none.",
-    "Private memory of that process by its smaps_rollup. containerd's shim is started by containerd alone, which is on no \
-     board here.",
+    "That process by its smaps_rollup, while the container runs that it stands beside: the same as in the tables of starts, \
+     but that it stays. Private has the process's own text in it, which a second one would share; anonymous is what each \
+     has again. The kernel's huge pages are off here, so that what was touched is counted. conmon's container is crun's, \
+     the shim's is runc's. containerd, one for all containers, starts the shims; here without the part that is for \
+     Kubernetes.",
 ];
 
 pub(super) fn measure(bench: &mut Bench) -> Result<Report> {
@@ -58,24 +61,49 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Report> {
 
 /// What others keep beside each container.
 fn monitors(bench: &mut Bench) -> Result<Table> {
-    const MONITORS: [(&str, &str); 2] = [("conmon", "conmon, of a container of crun's"), ("lxc", "lxc-execute")];
-    let mut table = Table::new("What stands beside one container elsewhere (3)", &["process", "private"]);
-    let shown = match &bench.peers {
+    const MONITORS: [(&str, &str); 4] = [
+        ("conmon", "conmon, of a container of crun's"),
+        ("lxc", "lxc-execute"),
+        ("shim", "containerd-shim-runc-v2, of a container of runc's"),
+        ("containerd", "containerd, which starts the shims"),
+    ];
+    let mut table =
+        Table::new("What stands beside one container elsewhere (3)", &["process", "private", "of it anonymous"]);
+    let said = match &bench.peers {
         Ok(_) => {
-            let mut guest = bench.boot(&Boot { disk: true, ..Boot::default() })?;
-            guest.serial.run_within(deadline::HEAVY, "sh /bench/start monitors 1 0")?
+            let boot = Boot { disk: true, arguments: ROOM.map(str::to_owned).into(), ..Boot::default() };
+            bench.boot(&boot)?.serial.run_within(deadline::HEAVY, "sh /bench/start monitors 1 0")?
         }
         Err(reason) => reason.clone(),
     };
-    for (name, words) in MONITORS {
-        let said = |start: &str| shown.lines().find_map(|line| line.strip_prefix(start)?.trim().strip_prefix(name));
-        let kib = said("monitor ").and_then(|kib| kib.trim().parse::<f64>().ok());
-        let found = kib.and_then(|kib| summary([kib * 1024.0].into_iter()));
-        let reason = || said("failed ").unwrap_or(&shown).trim().to_owned();
-        table.rows.push(vec![Cell::text(words), Cell::of(Unit::Size, found.ok_or_else(reason))]);
-    }
-    table.rows.push(vec![Cell::text("pouch"), Cell::text("no process")]);
+    table.rows.extend(MONITORS.map(|(name, words)| {
+        match weighed(&said, name) {
+            Ok(sizes) => [Cell::text(words)]
+                .into_iter()
+                .chain(sizes.map(|size| Cell::of(Unit::Size, summary([size].into_iter()).ok_or_else(String::new))))
+                .collect(),
+            Err(reason) => vec![Cell::text(words), Cell::Missing(reason), Cell::text("")],
+        }
+    }));
+    table.rows.push(vec![Cell::text("pouch"), Cell::text("no process"), Cell::text("")]);
     Ok(table)
+}
+
+/// Private and anonymous bytes of one process, of the guest's line `monitor NAME KIB KIB`; or why there are none.
+fn weighed(said: &str, name: &str) -> Result<[f64; 2], String> {
+    for line in said.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["monitor", known, private, anonymous] if *known == name => {
+                if let (Ok(private), Ok(anonymous)) = (private.parse::<f64>(), anonymous.parse::<f64>()) {
+                    return Ok([private, anonymous].map(|kib| kib * 1024.0));
+                }
+            }
+            ["failed", known, reason @ ..] if *known == name => return Err(reason.join(" ")),
+            _ => {}
+        }
+    }
+    Err(guest::said(said).to_owned())
 }
 
 /// What stands beside PID 1 to watch the one service there is.
@@ -134,4 +162,17 @@ fn containers(serial: &mut Serial, figures: &mut Figures) -> Result<()> {
 fn processes(serial: &mut Serial) -> Result<f64> {
     let shown = serial.run("cat /proc/[0-9]*/statm 2>/dev/null | grep -vc '^0 '")?;
     shown.trim().parse().context(|| format!("{shown}: no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_two_sizes_or_a_reason() {
+        let said = "monitor conmon 8 4\r\nfailed containerd no such file\nmonitor shim  \n";
+        assert_eq!(weighed(said, "conmon"), Ok([8192.0, 4096.0]));
+        assert_eq!(weighed(said, "containerd"), Err("no such file".to_owned()));
+        assert_eq!(weighed("\nsh: no such file\n", "lxc"), Err("sh: no such file".to_owned()));
+    }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The programs: what one calls them, and where the package has them.
-const PROGRAMS: [(&str, &str); 24] = [
+const PROGRAMS: [(&str, &str); 26] = [
     ("crun", "usr/bin/crun"),
     ("runc", "usr/sbin/runc"),
     ("bwrap", "usr/bin/bwrap"),
@@ -30,7 +30,10 @@ const PROGRAMS: [(&str, &str); 24] = [
     ("finit", "usr/sbin/finit"),
     ("initctl", "usr/sbin/initctl"),
     ("conmon", "usr/bin/conmon"),
-    ("containerd-shim", "usr/bin/containerd-shim-runc-v2"),
+    // containerd looks for its shim by the whole name.
+    ("containerd-shim-runc-v2", "usr/bin/containerd-shim-runc-v2"),
+    ("containerd", "usr/bin/containerd"),
+    ("ctr", "usr/bin/ctr"),
     ("tmux", "usr/bin/tmux"),
     ("unshare", "usr/bin/unshare"),
     ("nsenter", "usr/bin/nsenter"),

@@ -30,7 +30,7 @@ const PEERS: [(&str, &str); 12] = [
     ("runc", "runtime"),
     ("lxc-start", "runtime"),
     ("conmon", "one for each container"),
-    ("containerd-shim", "one for each container"),
+    ("containerd-shim-runc-v2", "one for each container"),
 ];
 
 /// The rooms of `src/`; a symbol of none of them is a dependency's.

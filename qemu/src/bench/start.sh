@@ -76,27 +76,86 @@ many() {
     $T burst 64 $FIRST /bin/pouch run m% $ROOT --tty none -- /bin/timer first
 }
 
-# What others keep beside a container as long as it runs: the private memory of that process.
-monitors() {
-    sed 's#"first"#"hold", "/held-conmon"#' /bench/config.json >/bench/bundle/config.json
-    rm -f $ROOT/held-*
-    $P/conmon -c held -u held -n held -b /bench/bundle -r $P/crun --runtime-arg --cgroup-manager=cgroupfs \
-        -p /tmp/held.pid -P /tmp/conmon.pid -l k8s-file:/tmp/held.log </dev/null >/tmp/conmon.err 2>&1
-    $P/crun --cgroup-manager=cgroupfs start held </dev/null >>/tmp/conmon.err 2>&1
-    $P/lxc-execute -n held -f /bench/lxc.conf -- /bin/timer hold /held-lxc </dev/null >/tmp/lxc.err 2>&1 &
-    echo $! >/tmp/lxc.pid
-    for who in conmon lxc; do
-        turn=0
-        until [ -e $ROOT/held-$who ] || [ $turn = 100 ]; do turn=$((turn + 1)); sleep 0.1; done
-        if [ $turn = 100 ] || ! read -r pid </tmp/$who.pid; then
-            echo "failed $who $(tail -n 1 /tmp/$who.err)"
-        else
-            awk -v who=$who '/^Private/ { sum += $2 } END { print "monitor", who, sum }' /proc/"$pid"/smaps_rollup
-        fi
+# soon COMMAND...: tries it until it holds, for ten seconds at most.
+soon() {
+    left=100
+    until "$@" >/dev/null 2>&1; do left=$((left - 1)); [ $left != 0 ] || return 1; sleep 0.1; done
+}
+
+# bundle FOLDER CGROUP WHO: the same container as everybody's, whose program writes /held-WHO and stays.
+bundle() {
+    sed "s#\"first\"#\"hold\", \"/held-$3\"#; s#\"cgroupsPath\": \"/peer\"#\"cgroupsPath\": \"/$2\"#" \
+        /bench/config.json >"$1/config.json"
+    rm -f "$ROOT/held-$3"
+}
+
+# runs WHO: its container's program is there, by its command line.
+runs() {
+    for contained in $(pidof timer); do
+        ! tr '\0' ' ' <"/proc/$contained/cmdline" | grep -q "hold /held-$1 " || return 0
     done
+    return 1
+}
+
+# weigh WHO CONTAINER'S: the process whose number is in /tmp/WHO.pid: private and anonymous KiB, while that container
+# runs; else the last that it said.
+weigh() {
+    # conmon's file has no line end, which read would take for a failure.
+    pid=$(cat "/tmp/$1.pid")
+    if soon [ -e "$ROOT/held-$2" ] && runs "$2" && [ -n "$pid" ] && [ -e "/proc/$pid/smaps_rollup" ]; then
+        awk -v who="$1" '/^Private/ { sum += $2 } /^Anonymous/ { own = $2 } END { print "monitor", who, sum, own }' \
+            "/proc/$pid/smaps_rollup"
+    else
+        said=$(tail -n 1 "/tmp/$1.err")
+        echo "failed $1 ${said:-no container of it runs, and it said nothing}"
+    fi
+} 2>/dev/null
+
+created() { $P/crun --cgroup-manager=cgroupfs state held | grep -q '"status": *"created"'; }
+gone() { ! pidof "$1"; }
+
+with_conmon() {
+    bundle /bench/bundle peer conmon
+    # Where the folder for its sockets can't be made it ends without a word, its error output closed: the one that it
+    # knows is below /var/run, which a board does not have.
+    mkdir -p /tmp/conmon
+    $P/conmon -c held -u held -n held -b /bench/bundle -r $P/crun --runtime-arg --cgroup-manager=cgroupfs \
+        --socket-dir-path /tmp/conmon -p /tmp/held.pid -P /tmp/conmon.pid -l k8s-file:/tmp/held.log
+    # It is back before crun has made the container, and leaves the start to whoever called it.
+    soon created || { echo "conmon made no container with crun within ten seconds, and does not say why"; return; }
+    $P/crun --cgroup-manager=cgroupfs start held
+} </dev/null >/tmp/conmon.err 2>&1
+
+with_lxc() {
+    rm -f $ROOT/held-lxc
+    $P/lxc-execute -n held -f /bench/lxc.conf -- /bin/timer hold /held-lxc &
+    echo $! >/tmp/lxc.pid
+} </dev/null >/tmp/lxc.err 2>&1
+
+# The daemon starts the shim, ctr asks it to. Kubernetes' part of it is left out, and nothing is to do with images.
+with_containerd() {
+    bundle /bench/hold shim shim
+    printf '%s\n' 'version = 2' 'root = "/tmp/containerd"' 'state = "/run/containerd"' \
+        'disabled_plugins = ["io.containerd.grpc.v1.cri"]' >/tmp/containerd.toml
+    $P/containerd --config /tmp/containerd.toml </dev/null >/tmp/containerd.err 2>&1 &
+    echo $! >/tmp/containerd.pid
+    soon [ -S /run/containerd/containerd.sock ] || { echo "containerd: $(tail -n 1 /tmp/containerd.err)"; return; }
+    $P/ctr run --detach --config /bench/hold/config.json held
+    pidof containerd-shim-runc-v2 >/tmp/shim.pid
+} </dev/null >/tmp/shim.err 2>&1
+
+# What others keep beside a container as long as it runs. One after the other: pages of a library that two of them have
+# are private to neither. The last stays: the guest is of no more use.
+monitors() {
+    # What a program touched is counted, not what the kernel rounds that up to.
+    echo never >/sys/kernel/mm/transparent_hugepage/enabled
+    with_conmon; weigh conmon conmon
     $P/crun --cgroup-manager=cgroupfs delete --force held >/dev/null 2>&1
+    soon gone conmon
+    with_lxc; weigh lxc lxc
     kill "$(cat /tmp/lxc.pid)"
-    cp /bench/config.json /bench/bundle/config.json
+    soon gone lxc-execute
+    with_containerd; weigh shim shim; weigh containerd shim
 }
 
 # One launch, as the kernel's trace has it: calls, forks, programs.
