@@ -13,10 +13,11 @@ use std::collections::HashMap;
 
 /// Parts of a bit that prices are counted in.
 const BIT: u32 = 256;
-/// How often a row is looked for; the last times change little.
-const ROUNDS: usize = 6;
-/// Ways that are kept at each place.
-const WAYS: usize = 4;
+/// How many ways are kept at each place, each time that a row is looked for: the last times, which change little, look
+/// closely.
+const ROUNDS: [usize; 8] = [4, 4, 4, 4, 4, 4, WAYS, WAYS];
+/// The most ways that are kept at a place.
+const WAYS: usize = 16;
 /// The longest match, which every kind of length can say.
 const LONGEST: usize = 512;
 /// Lengths of a match that are tried one by one; of a longer one those and the whole.
@@ -320,13 +321,14 @@ struct Way {
 /// The cheapest ways to a place, each with other distances, or by a byte or a match.
 type Ways = heapless::Vec<Way, WAYS>;
 
-fn offer(ways: &mut Ways, way: Way) {
+fn offer(ways: &mut Ways, most: usize, way: Way) {
     if let Some(same) = ways.iter_mut().find(|one| one.back == way.back && one.behind_match == way.behind_match) {
         if way.cost < same.cost {
             *same = way;
         }
-    } else if ways.push(way).is_err()
-        && let Some(dearest) = ways.iter_mut().max_by_key(|one| one.cost)
+    } else if ways.len() < most {
+        let _ = ways.push(way);
+    } else if let Some(dearest) = ways.iter_mut().max_by_key(|one| one.cost)
         && way.cost < dearest.cost
     {
         *dearest = way;
@@ -340,9 +342,9 @@ fn lengths(least: usize, most: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The cheapest row.
-fn cheapest(form: &Form, data: &[u8], matches: &[Vec<(usize, usize)>], prices: &Prices) -> Vec<Step> {
+fn cheapest(form: &Form, data: &[u8], matches: &[Vec<(usize, usize)>], prices: &Prices, most_ways: usize) -> Vec<Step> {
     let mut places = vec![Ways::new(); data.len() + 1];
-    offer(&mut places[0], Way { cost: 0, step: Step::Byte, from: 0, behind_match: false, back: [1; 4] });
+    offer(&mut places[0], most_ways, Way { cost: 0, step: Step::Byte, from: 0, behind_match: false, back: [1; 4] });
     for at in 0..data.len() {
         let before = if at == 0 { 0 } else { data[at - 1] };
         for (from, way) in places[at].clone().iter().enumerate() {
@@ -351,7 +353,7 @@ fn cheapest(form: &Form, data: &[u8], matches: &[Vec<(usize, usize)>], prices: &
                 let (symbol, _, bits) = step.symbol(data[at]);
                 let cost = way.cost + step_prices[symbol] + bits * BIT + price;
                 let (behind_match, back) = (step != Step::Byte, behind(way.back, step));
-                offer(&mut places[at + step.len()], Way { cost, step, from, behind_match, back });
+                offer(&mut places[at + step.len()], most_ways, Way { cost, step, from, behind_match, back });
             };
             go(Step::Byte, 0);
             for (which, distance) in way.back.into_iter().enumerate() {
@@ -468,8 +470,8 @@ pub fn pack(data: &[u8], manner: Manner) -> Vec<u8> {
     };
     let mut prices = Prices::of(&Tally::of(&form, data, &[]));
     let mut row = Vec::new();
-    for round in 0..ROUNDS {
-        row = cheapest(&form, data, &matches, &prices);
+    for (round, most_ways) in ROUNDS.into_iter().enumerate() {
+        row = cheapest(&form, data, &matches, &prices, most_ways);
         let mut tally = Tally::of(&form, data, &row);
         if round == 1 || round == 3 {
             form.group = groups(&tally.pairs, manner.groups);
