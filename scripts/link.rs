@@ -38,6 +38,23 @@ fn main() {
     for word in words {
         println!("cargo::rustc-link-arg-bins={word}");
     }
+    // Sections are for those who look into a program; with its symbols they are left in it.
+    println!("cargo::rerun-if-env-changed=UNSTRIPPED");
+    if std::env::var_os("UNSTRIPPED").is_none() {
+        println!(
+            "cargo::rustc-link-arg-bins={}",
+            if direct {
+                "-znosectionheader"
+            } else {
+                "-Wl,-z,nosectionheader"
+            }
+        );
+    }
+    // What unpacks the other lies where that does not, which it puts in its place (src/packed/place.rs).
+    println!(
+        "cargo::rustc-link-arg-bin=packed={}--image-base=0x4000000",
+        if direct { "" } else { "-Wl," }
+    );
     // Unwind tables, for which nothing in the binary asks, are a fifth of it.
     let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
     let no_header = if direct {
