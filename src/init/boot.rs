@@ -117,33 +117,32 @@ fn fs_type(path: &CStr) -> i64 {
     rustix::fs::statfs(path).map_or(0, |s| (s.f_type as i64) & 0xffff_ffff)
 }
 
-/// Mounts what a board needs, and makes its root one that can be pivoted away from.
+/// Mounts what a board needs, and makes its root one that can be pivoted away from. Whether this is PID 1 of a PID
+/// namespace, and not the board's.
 #[inline(never)] // its frame is not to be part of the loop's
-pub(super) fn mounts() {
-    // In a PID namespace the mounts may still be the host's: take a copy first.
-    let _ = rustix::fs::mkdir(c"/proc", Mode::from_raw_mode(0o555));
+pub(super) fn mounts() -> bool {
     if fs_type(c"/proc") != PROC_FS {
         early(&PROC);
     }
-    if nested()
-        && let Err(e) = process::unshare(process::CLONE_NEWNS)
-    {
+    let nested = nested();
+    // In a PID namespace the mounts may still be the host's: take a copy first.
+    if nested && let Err(e) = process::unshare(process::CLONE_NEWNS) {
         say("unable to unshare mounts of", c"the host", e);
     }
     let _ = mount_change(
         c"/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     );
-    if root_in_memory() && !nested() {
+    if root_in_memory() && !nested {
         pivotable();
     }
     for one in &EARLY {
         let already = match one.2.to_bytes() {
             // One that shows this PID 1 as itself is of this namespace already.
             b"proc" => fs_type(one.1) == PROC_FS && link_is(c"/proc/self", b"1"),
-            b"cgroup2" => fs_type(one.1) == CGROUP2 && !nested(),
+            b"cgroup2" => fs_type(one.1) == CGROUP2 && !nested,
             // Whoever made the namespace chose its devices; the machine's are not to cover them.
-            b"devtmpfs" => nested() && is_mount(one.1),
+            b"devtmpfs" => nested && is_mount(one.1),
             _ => false,
         };
         if !already {
@@ -156,6 +155,7 @@ pub(super) fn mounts() {
     let _ = rustix::process::chdir(c"/");
     let _ = rustix::fs::mkdir(c"/run/pouch", Mode::from_raw_mode(0o700));
     let _ = rustix::fs::mkdir(crate::jail::STAGE, Mode::from_raw_mode(0o700));
+    nested
 }
 
 /// Whether something is mounted at a folder of the root: it lies on another device.
@@ -209,10 +209,10 @@ fn pivotable() {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(e),
         }
-        // /proc alone may be mounted by now; it is mounted anew on the other side.
-        let _ = rustix::mount::unmount(c"/proc", rustix::mount::UnmountFlags::DETACH);
         mount_bind(c"/", HOLD)?;
         rustix::process::chdir(HOLD)?;
+        // It alone may be mounted by now; else it is mounted anew on the other side.
+        let _ = mount_move(c"/proc", c"proc");
         mount_move(c".", c"/")?;
         rustix::process::chroot(c".")?;
         rustix::process::chdir(c"/")?;
@@ -255,8 +255,7 @@ fn link_is(path: &CStr, target: &[u8]) -> bool {
     room.get(..len) == Some(target)
 }
 
-/// Whether this is PID 1 of a PID namespace, and not the board's.
-pub(super) fn nested() -> bool {
+fn nested() -> bool {
     // Without /proc nothing can be told; a board is the likelier case.
     let known = rustix::fs::access(c"/proc/self/ns/pid", rustix::fs::Access::EXISTS).is_ok();
     known && !link_is(c"/proc/self/ns/pid", FIRST_PID_NS)
@@ -265,11 +264,6 @@ pub(super) fn nested() -> bool {
 /// Whether /proc/cmdline is the machine's own: in a PID namespace somebody may have put other words over it.
 pub(super) fn words_are_the_machines() -> bool {
     fs_type(c"/proc/cmdline") == PROC_FS
-}
-
-/// Whether the host's name is this PID 1's to set.
-pub(super) fn owns_hostname() -> bool {
-    !nested() || !link_is(c"/proc/self/ns/uts", FIRST_UTS_NS)
 }
 
 /// Nothing works: a shell on the console is better than a panic.
@@ -297,9 +291,10 @@ pub(super) fn last_resort(e: Errno) -> ! {
 impl Init {
     /// The rest of the way: cgroups, socket, words, lines, containers.
     #[inline(never)] // its frame is not to be part of the loop's
-    pub(super) fn boot(&mut self) -> Result<(), Errno> {
-        self.t.config.nested = nested();
-        if owns_hostname() {
+    pub(super) fn boot(&mut self, nested: bool) -> Result<(), Errno> {
+        self.t.config.nested = nested;
+        // In a PID namespace the name may be the host's.
+        if !nested || !link_is(c"/proc/self/ns/uts", FIRST_UTS_NS) {
             hostname();
         }
         let _ = self.session_new(super::tables::Whose::Events, "");

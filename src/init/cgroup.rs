@@ -79,32 +79,26 @@ pub(super) fn prepare(t: &mut Tables) {
     let _ = make_folder(&root, c"shell");
     t.shell_cgroup = folder(lend(&root), c"shell").ok();
     match make_folder(&root, c"pouch") {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(e) => return without("create /sys/fs/cgroup/pouch", e),
-    }
-    t.config.cgroups = true;
-    if let Ok(pouch) = folder(lend(&root), c"pouch") {
-        hand_down(&root, &pouch);
-        // A few bombs, each within its own bound, leave an eighth of the processes that there can be to the host.
-        let mut room = [0; 16];
-        let most = files::read_file(c"/proc/sys/kernel/threads-max", &mut room);
-        if let Some(most) = most.ok().and_then(|most| number::u32(most.trim_ascii())) {
-            let mut share = Words::new("");
-            share.num(u64::from(most.min(PIDS) / 8 * 7));
-            let _ = write(&pouch, c"pids.max", share.as_str().as_bytes());
-        }
+        Ok(()) | Err(Errno::EXIST) => t.config.cgroups = true,
+        Err(e) => without("create /sys/fs/cgroup/pouch", e),
     }
 }
 
-/// Hands the controllers down to the containers' folder. While no process lives below the root that is quick: later the
-/// kernel would wait for all that run.
-fn hand_down(root: &OwnedFd, pouch: &OwnedFd) {
+/// Hands the controllers down to the containers' folder, and bounds it: what the first container wants, and no host
+/// shell does.
+pub(super) fn hand_down() {
+    let (Ok(root), Ok(pouch)) = (
+        folder(rustix::fs::CWD, ROOT),
+        folder(rustix::fs::CWD, POUCH),
+    ) else {
+        return;
+    };
     let mut room = [0u8; 256];
-    let there = read(root, c"cgroup.controllers", &mut room).unwrap_or_default();
+    let there = read(&root, c"cgroup.controllers", &mut room).unwrap_or_default();
     let hand = |line: &Words| {
         let line = line.as_str().as_bytes();
-        write(root, c"cgroup.subtree_control", line)?;
-        write(pouch, c"cgroup.subtree_control", line)
+        write(&root, c"cgroup.subtree_control", line)?;
+        write(&pouch, c"cgroup.subtree_control", line)
     };
     let names = || {
         there
@@ -120,6 +114,14 @@ fn hand_down(root: &OwnedFd, pouch: &OwnedFd) {
         for name in names() {
             let _ = hand(Words::new("+").plain(name));
         }
+    }
+    // A few bombs, each within its own bound, leave an eighth of the processes that there can be to the host.
+    let mut room = [0; 16];
+    let most = files::read_file(c"/proc/sys/kernel/threads-max", &mut room);
+    if let Some(most) = most.ok().and_then(|most| number::u32(most.trim_ascii())) {
+        let mut share = Words::new("");
+        share.num(u64::from(most.min(PIDS) / 8 * 7));
+        let _ = write(&pouch, c"pids.max", share.as_str().as_bytes());
     }
 }
 

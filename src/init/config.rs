@@ -122,6 +122,10 @@ impl Init {
         // Its shell takes longest: it begins now, on another processor where there is one.
         self.shells_due(time::now_ms());
         mark(Mark::Shell);
+        super::cgroup::hand_down();
+        if rustix::fs::access(c"/etc/pouch/containers", rustix::fs::Access::EXISTS).is_ok() {
+            self.let_define(Source::Folder);
+        }
         self.open_vts();
         mark(Mark::Lines);
         self.each_definition(line, Pass::Console, &mut taken);
@@ -189,9 +193,6 @@ impl Init {
         }
         if files {
             self.let_define(Source::Line);
-        }
-        if let Pass::Start = pass {
-            self.let_define(Source::Folder);
         }
     }
 }

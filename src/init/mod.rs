@@ -103,8 +103,9 @@ pub fn run(args: &[&CStr]) -> u8 {
     signal::ignore_pipe();
     signal::on_fault(crash::faulted);
     signal::let_alarm_interrupt();
+    let mut nested = false;
     if resume.is_none() && adopted.is_none() {
-        boot::mounts();
+        nested = boot::mounts();
         boot::standard_streams();
     }
     mark(Mark::Mounted);
@@ -121,7 +122,7 @@ pub fn run(args: &[&CStr]) -> u8 {
             init.reexec_over(false);
             resumed
         }
-        None => init.boot(),
+        None => init.boot(nested),
     };
     mark(Mark::Up);
     // While the shell begins.
@@ -156,7 +157,7 @@ impl Init {
             copied: false,
             judge: None,
             trial: None,
-            shrink_at: 0,
+            shrink_at: time::now_ms() + poll::QUIET,
             guarded: true, // by an alarm that another image may have left
             reaped_at: 0,
             reap_at: 0,

@@ -43,7 +43,7 @@ const TOKENS: [Token; 11] = [
 /// The most events taken in one turn, so that none of many is far behind.
 const BATCH: usize = 32;
 /// Milliseconds in which nothing but bytes to pass on comes before PID 1 gives memory back.
-const QUIET: u64 = 50;
+pub(super) const QUIET: u64 = 50;
 
 /// What epoll gives back with an event.
 fn number(token: Token, id: Place) -> u32 {
