@@ -13,14 +13,15 @@ use core::panic::PanicInfo;
 use pouch::format::calls::Make;
 use pouch::format::{calls, mark, pack};
 use pouch::sys::{self, Errno, file, process};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, SeekFrom};
+use rustix::fd::{BorrowedFd, IntoRawFd, OwnedFd};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 #[path = "../rt/arch.rs"]
 mod arch;
 #[path = "../rt/mem.rs"]
 mod mem;
+mod place;
 
 #[cfg(target_arch = "aarch64")]
 use calls::aarch64 as far_calls;
@@ -38,19 +39,23 @@ const FILE: &CStr = c"/.pouch-unpacked";
 
 /// Hands the words of this process on to the real binary. The kernel's stack: argc, argv, NULL, envp, NULL.
 unsafe extern "C" fn enter(stack: *const usize) -> ! {
-    // SAFETY: the kernel put argc there, and the two lists behind it.
-    let (args, env) = unsafe { (stack.add(1), stack.add(2 + *stack)) };
-    // SAFETY: as above; both live as long as the process.
-    let become_it = |fd: &OwnedFd| unsafe { process::exec_raw(sys::lend(fd), args, env) };
+    // SAFETY: the kernel put argc there, and the two lists behind it; both live as long as the process.
+    let (count, args, env) = unsafe { (*stack, stack.add(1), stack.add(2 + *stack)) };
+    // SAFETY: as above.
+    let become_it = |fd| unsafe { process::exec_raw(fd, args, env) };
     if rustix::process::getpid().as_raw_nonzero().get() != 1
-        && let Some(running) = running()
+        && let Some(fd) = running()
     {
-        become_it(&running);
+        // What goes into a container must not have a file of the host's for its program there (CVE-2019-5736).
+        // SAFETY: the second word is NUL-ended, if there is one; the binary is linked as it has to be.
+        unsafe {
+            if count < 2 || CStr::from_ptr(*args.add(1) as *const _) != c"exec" {
+                place::take(fd, stack);
+            }
+        }
+        become_it(fd);
     }
-    let why = match unpacked() {
-        Ok(fd) => become_it(&fd),
-        Err(why) => why,
-    };
+    let why = unpacked().map_or_else(|e| e, become_it);
     let text: &[u8] = match why {
         Errno::NOMEM => b"pouch: no memory to unpack the binary\n",
         Errno::ILSEQ => b"pouch: the binary is damaged: its packed part does not unpack\n",
@@ -60,13 +65,17 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
     sys::exit(125)
 }
 
+/// For as long as this program runs: what becomes of it closes the descriptor.
+fn keep(fd: OwnedFd) -> BorrowedFd<'static> {
+    // SAFETY: nobody closes it.
+    unsafe { BorrowedFd::borrow_raw(fd.into_raw_fd()) }
+}
+
 /// PID 1's binary, where that was unpacked from the same bytes as this would be.
-fn running() -> Option<OwnedFd> {
-    let fd = file::open_at(None, c"/proc/1/exe", OFlags::RDONLY).ok()?;
-    let at = SeekFrom::Start((size() - mark::LEN) as u64);
-    rustix::fs::seek(fd.as_fd(), at).ok()?;
+fn running() -> Option<BorrowedFd<'static>> {
+    let fd = keep(file::open_at(None, c"/proc/1/exe", OFlags::RDONLY).ok()?);
     let mut end = [0; mark::LEN];
-    let len = rustix::io::read(fd.as_fd(), &mut end).ok()?;
+    let len = rustix::io::pread(fd, &mut end, (size() - mark::LEN) as u64).ok()?;
     (len == mark::LEN && end == MARK).then_some(fd)
 }
 
@@ -77,28 +86,30 @@ fn size() -> usize {
 }
 
 /// The binary in a sealed memfd, or in a file without a name.
-fn unpacked() -> Result<OwnedFd, Errno> {
+fn unpacked() -> Result<BorrowedFd<'static>, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // A kernel that may forbid executable memfds wants to be told; an older one does not know the flag.
-    let memfd = rustix::fs::memfd_create(c"pouch", flags | MemfdFlags::EXEC)
-        .or_else(|_| rustix::fs::memfd_create(c"pouch", flags));
-    if let Ok(fd) = memfd {
-        fill(&fd)?;
-        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-        rustix::fs::fcntl_add_seals(&fd, seals)?;
-        return Ok(fd);
+    for flags in [flags | MemfdFlags::EXEC, flags] {
+        if let Ok(fd) = rustix::fs::memfd_create(c"pouch", flags) {
+            let fd = keep(fd);
+            fill(fd)?;
+            let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+            rustix::fs::fcntl_add_seals(fd, seals)?;
+            return Ok(fd);
+        }
     }
     let how = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let fd = rustix::fs::open(FILE, how, Mode::RWXU)?;
-    let filled = fill(&fd);
+    let filled = fill(sys::lend(&fd));
+    let again = file::open_at(None, FILE, OFlags::RDONLY).map(keep);
     // A file that is open to be written cannot be executed.
-    let again = file::open_at(None, FILE, OFlags::RDONLY);
+    drop(fd);
     let _ = rustix::fs::unlink(FILE);
     filled.and(again)
 }
 
 /// Unpacks into the file.
-fn fill(fd: &OwnedFd) -> Result<(), Errno> {
+fn fill(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let size = size();
     rustix::fs::ftruncate(fd, size as u64)?;
     let both = ProtFlags::READ | ProtFlags::WRITE;
