@@ -13,7 +13,7 @@ FLAGS="-C force-unwind-tables=no -C relocation-model=static"
 # LLVM's own switches, each the smallest of those tried once the binary is packed: comparisons instead of jump tables,
 # few copies of small functions, equal ends of blocks once. (Equal runs of instructions as functions of their own,
 # enable-machine-outliner, are 0.7 KB less unpacked and 0.8 KB more packed.)
-for word in min-jump-table-entries=9999 inline-threshold=10 inline-call-penalty=40 tail-merge-size=1; do
+for word in min-jump-table-entries=9999 inline-threshold=10 inline-call-penalty=30 tail-merge-size=1; do
     FLAGS+=" -C llvm-args=-$word"
 done
 # What a processor's code gets smaller by.
