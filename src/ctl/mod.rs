@@ -36,7 +36,6 @@ use core::ffi::CStr;
 use exchange::{Exchange, subject};
 use line::Terminal;
 use out::Out;
-use rustix::io::Errno;
 use socket::{Lost, Socket};
 
 /// Runs the command that `args` name, their first being what the binary was called;
@@ -66,11 +65,12 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         put!(out, "pouch {}\n", env!("CARGO_PKG_VERSION"));
         return 0;
     }
-    let (path, socket) = match Socket::connect(socket::INSIDE) {
-        Err(Errno::NOENT | Errno::NOTDIR) => (socket::OUTSIDE, None),
-        inside => (socket::INSIDE, Some(inside)),
+    let inside = rustix::fs::access(socket::INSIDE, rustix::fs::Access::EXISTS).is_ok();
+    let path = if inside {
+        socket::INSIDE
+    } else {
+        socket::OUTSIDE
     };
-    let inside = socket.is_some();
     if call.help || call.verb == Verb::Help {
         help::show(out, call.verb, inside);
         return 0;
@@ -138,7 +138,7 @@ fn command(call: &Call<'_>, out: &mut Out, err: &mut Out) -> u8 {
         Request::Connect { .. } => Terminal::open().ok(),
         _ => None,
     };
-    let socket = match socket.unwrap_or_else(|| Socket::connect(path)) {
+    let socket = match Socket::connect(path) {
         Ok(socket) => socket,
         Err(error) => return say::unreachable(err, path.to_bytes(), error),
     };

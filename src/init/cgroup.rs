@@ -146,15 +146,16 @@ pub(super) fn path(name: &str) -> Words {
 ///
 /// # Errors
 /// EEXIST where there is one of that name already.
-pub(super) fn make(name: &CStr) -> Result<(OwnedFd, OwnedFd), Errno> {
-    let pouch = folder(rustix::fs::CWD, POUCH)?;
-    make_folder(&pouch, name)?;
-    let opened = folder(lend(&pouch), name).and_then(|cgroup| {
+pub(super) fn make(name: &str) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut path = path(name);
+    let path = path.path();
+    rustix::fs::mkdir(path, Mode::from_raw_mode(0o755))?;
+    let opened = folder(rustix::fs::CWD, path).and_then(|cgroup| {
         let events = open(lend(&cgroup), c"cgroup.events", OFlags::RDONLY)?;
         Ok((cgroup, events))
     });
     if opened.is_err() {
-        let _ = rmdir(lend(&pouch), name);
+        let _ = rmdir(rustix::fs::CWD, path);
     }
     opened
 }

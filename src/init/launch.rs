@@ -90,7 +90,7 @@ impl Init {
 
     /// Its cgroup, with word of whether anything lives in it.
     fn unit_cgroup(&mut self, id: UnitId) -> Result<(), Errno> {
-        let name = self.spec_of(id).map_or(c"", Spec::name);
+        let name = self.t.unit(id).map_or("", |u| &u.name);
         let (folder, events) = cgroup::make(name)?;
         let _ = watch(&self.epoll, &events, Token::Cgroup, id);
         if let Some(record) = self.t.unit_mut(id) {
@@ -107,6 +107,7 @@ impl Init {
         };
         if let Some(folder) = self.t.unit(id).and_then(|u| u.cgroup.as_ref())
             && spec.flags() & flags::PRIVILEGED == 0
+            && !spec.cgroup().any(|(file, _)| file == c"pids.max")
         {
             // A kernel that does not count processes has none of this file.
             let _ = cgroup::write(folder, c"pids.max", PIDS);

@@ -3,14 +3,14 @@
 use core::ffi::CStr;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mkdir, mknodat, symlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mkdir, mkdirat, mknodat, symlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 
 use super::fs::{self, Fs};
 use super::{Now, Plan, Stdio};
 use crate::format::capability;
 use crate::format::fault::Step;
-use crate::format::spec::{Spec, flags};
+use crate::format::spec::flags;
 use crate::sys::{Errno, file, lend, mount, process, socket};
 
 const DEV: Fs = Fs {
@@ -38,6 +38,8 @@ const SHM: Fs = Fs {
 /// Where the copy of the binary lies that containers share.
 const COPIES: &CStr = c"/run/pouch/.own";
 const COPY: &CStr = c"/run/pouch/.own/pouch";
+/// Beside it a folder in which nothing is.
+pub(super) const EMPTY: &CStr = c"/run/pouch/.own/empty";
 
 /// A copy of the binary lies here, so that what runs inside is never the host's file (CVE-2019-5736).
 const POUCH: Fs = Fs {
@@ -87,7 +89,7 @@ pub(super) fn dress<'a>(
     let own = fs::mount(lend(&dev), &POUCH, 0, now);
     now.at(Step::Copy, c"/dev/pouch/pouch");
     let file = now.ok(file::create_at(lend(&own), c"pouch", 0o755));
-    if plan.copied && shares_copy(plan.spec) {
+    if shares(plan) {
         let tree = now.ok(mount::copy(CWD, COPY, false));
         now.ok(mount::put_at(lend(&tree), lend(&own), c"pouch"));
     } else {
@@ -109,11 +111,13 @@ fn copy(binary: BorrowedFd<'_>, file: BorrowedFd<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Whether one may have the copy of the binary that others have too: whoever can make a mount writable, and whose
-/// files are other users', gets one of its own.
-fn shares_copy(spec: Spec<'_>) -> bool {
+/// Whether there is what containers share, and one may have it: whoever can make a mount writable, and whose files are
+/// other users', gets it of its own.
+pub(super) fn shares(plan: &Plan<'_>) -> bool {
+    let spec = plan.spec;
     let kept = spec.capabilities().unwrap_or(capability::DEFAULT);
-    spec.flags() & flags::PRIVILEGED == 0
+    plan.copied
+        && spec.flags() & flags::PRIVILEGED == 0
         && kept & capability::SYS_ADMIN == 0
         && super::namespaces(spec) & process::CLONE_NEWUSER == 0
 }
@@ -131,6 +135,7 @@ pub fn share_copy(binary: BorrowedFd<'_>) -> Result<(), Errno> {
     // The umask is the host's.
     rustix::fs::fchmod(lend(&file), Mode::from_raw_mode(0o755))?;
     copy(binary, lend(&file))?;
+    mkdirat(lend(&own), c"empty", Mode::from_raw_mode(0o555))?;
     drop(file); // whoever has it to write keeps the mount writable
     mount::set(lend(&own), mount::RDONLY | LOCKED, false)?;
     mount::put_at(lend(&own), CWD, COPIES)

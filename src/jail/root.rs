@@ -98,10 +98,10 @@ pub(super) fn enter<'a>(
     if own.is_none() {
         // The host's files are shared by intent, the way to PID 1 is not.
         now.at(Step::Mask, c"/run/pouch");
-        now.ok(Cover::empty(now).put(root, c"/run/pouch"));
+        now.ok(Cover::empty(plan, now).put(root, c"/run/pouch"));
     }
     if !privileged {
-        protect(root, lend(&dev), now);
+        protect(plan, root, lend(&dev), now);
         devices::restrict(plan, now);
         if now.unruled.get() {
             // No node that the root brings along, or what is mounted on it, is of any use, either.
@@ -148,7 +148,7 @@ fn proc_and_sys<'a>(plan: &Plan<'a>, root: BorrowedFd<'_>, privileged: bool, now
 }
 
 /// Locks and hides what the tables name. A path that this kernel has not is none to hide.
-fn protect(root: BorrowedFd<'_>, dev: BorrowedFd<'_>, now: &Now<'_>) {
+fn protect(plan: &Plan<'_>, root: BorrowedFd<'_>, dev: BorrowedFd<'_>, now: &Now<'_>) {
     now.at(Step::Open, c"/proc");
     let proc = now.ok(mount::place(root, c"/proc", Within::Root));
     now.at(Step::Open, c"/sys");
@@ -158,7 +158,7 @@ fn protect(root: BorrowedFd<'_>, dev: BorrowedFd<'_>, now: &Now<'_>) {
     let null = now.ok(mount::copy(dev, c"null", false));
     now.ok(mount::set(lend(&null), mount::RDONLY, false));
     now.at(Step::Mask, c"/proc");
-    let (mut null, mut empty) = (Cover::new(null), Cover::empty(now));
+    let (mut null, mut empty) = (Cover::new(null), Cover::empty(plan, now));
     for (list, mut cover) in [
         (READ_ONLY, None),
         (MASKED, Some(&mut null)),
@@ -203,11 +203,14 @@ impl Cover {
         Cover { mount, used: false }
     }
 
-    /// An empty folder that stays so.
+    /// An empty folder that stays so: the one that containers share, for who may have that.
     #[inline(never)]
-    fn empty(now: &Now<'_>) -> Cover {
+    fn empty(plan: &Plan<'_>, now: &Now<'_>) -> Cover {
         let locked = QUIET | mount::RDONLY;
-        Cover::new(now.ok(fs::new(c"tmpfs", None, b"mode=0555", locked)))
+        Cover::new(now.ok(match dev::shares(plan) {
+            true => mount::copy(CWD, dev::EMPTY, false),
+            false => fs::new(c"tmpfs", None, b"mode=0555", locked),
+        }))
     }
 
     /// Covers what a path below `base` names; no symlink on the way is followed.
