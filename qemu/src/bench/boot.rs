@@ -26,8 +26,9 @@ const NOTES: [&str; 3] = [
      systems by two `mount -a` in one script, set the host's name and have one shell; pouch also unpacks itself, opens \
      every other line, the cgroups and its socket. s6-svscan is what a script becomes: Debian has no s6-linux-init.",
     "A static program that reads the monotonic clock as its first act. pouch has it on the kernel line, with namespaces, \
-     a cgroup, pivot_root, /proc, /dev, masks, capabilities and a filter of system calls; the others by `unshare -m -u -i \
-     -n -p -f chroot` at the end of their script, in the background.",
+     a cgroup, pivot_root, /proc, /sys, /dev, masks, capabilities, rules for devices and a filter of system calls; the \
+     others have a script in the background, qemu/src/bench/contain, which makes the cgroup, then by `unshare -m -u -i -n \
+     -p -f` mounts, nodes and masks, then a chroot, and leaves the rest out.",
     "The chart's steps are PID 1's own marks, of one boot more with `pouch.log=debug`.",
 ];
 

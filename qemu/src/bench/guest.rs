@@ -79,6 +79,9 @@ fn additions(board: &Board, built: &Path) -> Result<Archive> {
         ("bench/lxc.conf", 0o644, include_str!("lxc.conf")),
         ("bench/rcS", 0o755, include_str!("rcS")),
         ("bench/fstab", 0o644, include_str!("fstab.then")),
+        ("bench/contain", 0o755, include_str!("contain")),
+        ("bench/contain.first", 0o644, include_str!("contain.first")),
+        ("bench/contain.then", 0o644, include_str!("contain.then")),
         ("etc/fstab", 0o644, include_str!("fstab.first")),
         ("etc/inittab", 0o644, &inittab),
         // Both start a login shell, which reads this before its first prompt.

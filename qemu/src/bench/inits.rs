@@ -1,7 +1,7 @@
 //! The other inits' image: Debian's finit and s6 beside busybox's init, all with the same work before the prompt
 //!
 //! s6-linux-init is no package of Debian's, so s6-svscan is what a script becomes. Each has one shell on the console,
-//! and a container to start: pouch by its kernel word, the others by `unshare` and `chroot` in their script.
+//! and a container to start: pouch by its kernel word, the others by their script, which makes of it what a script can.
 
 use super::{Bench, guest};
 use crate::cpio::{Archive, Kind};
