@@ -121,9 +121,6 @@ fn fs_type(path: &CStr) -> i64 {
 /// namespace, and not the board's.
 #[inline(never)] // its frame is not to be part of the loop's
 pub(super) fn mounts() -> bool {
-    if fs_type(c"/proc") != PROC_FS {
-        early(&PROC);
-    }
     let nested = nested();
     // In a PID namespace the mounts may still be the host's: take a copy first.
     if nested && let Err(e) = process::unshare(process::CLONE_NEWNS) {
@@ -255,10 +252,23 @@ fn link_is(path: &CStr, target: &[u8]) -> bool {
     room.get(..len) == Some(target)
 }
 
+/// Whether this is PID 1 of a PID namespace, and not the board's. On a board Ctrl-Alt-Del comes as SIGINT from here on,
+/// instead of rebooting behind our back.
 fn nested() -> bool {
-    // Without /proc nothing can be told; a board is the likelier case.
-    let known = rustix::fs::access(c"/proc/self/ns/pid", rustix::fs::Access::EXISTS).is_ok();
-    known && !link_is(c"/proc/self/ns/pid", FIRST_PID_NS)
+    // Nobody but the board's may say so (reboot_pid_ns of kernel/pid_namespace.c).
+    match rustix::system::reboot(rustix::system::RebootCommand::CadOff) {
+        Ok(()) => false,
+        Err(Errno::INVAL) => true,
+        Err(_) => {
+            // Not allowed to ask. Without /proc nothing can be told; a board is the likelier case.
+            if fs_type(c"/proc") != PROC_FS {
+                early(&PROC);
+            }
+            let mut room = [0u8; 64];
+            let namespace = file::link(c"/proc/self/ns/pid", &mut room);
+            namespace.is_ok_and(|len| room.get(..len) != Some(FIRST_PID_NS))
+        }
+    }
 }
 
 /// Whether /proc/cmdline is the machine's own: in a PID namespace somebody may have put other words over it.
@@ -320,8 +330,6 @@ impl Init {
             watch(&self.epoll, control, Token::Control, 0)?;
         }
         if !self.t.config.nested {
-            // Ctrl-Alt-Del comes as SIGINT instead of rebooting behind our back.
-            let _ = rustix::system::reboot(rustix::system::RebootCommand::CadOff);
             // The kernel counts those of all who are root as one, PID 1's own among them: a container could have the
             // last. Without that count it is memory that bounds them, and a container's is its own.
             files::write_file(c"/proc/sys/fs/epoll/max_user_watches", b"10000000");
