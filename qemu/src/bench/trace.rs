@@ -15,7 +15,7 @@ const ROUNDS: usize = 9;
 /// Lane, step, and the call that begins it: its number on x86-64, and what its arguments begin with.
 const STEPS: [(&str, &str, &str, u32); 24] = [
     ("client", "the packed binary starts", "exec", 0),
-    ("client", "becomes PID 1's unpacked one", "enter", 322),
+    ("client", "takes PID 1's unpacked one in its place", "enter", 9),
     ("client", "reads its words", "enter", 157),
     ("client", "asks PID 1", "enter", 46),
     ("init", "takes the caller in", "enter", 288),
