@@ -41,16 +41,14 @@ unsafe fn map(program: BorrowedFd<'_>) -> Result<usize, Errno> {
     };
     rustix::io::pread(program, bytes, 0)?;
     let count = words[COUNT] & 0xffff;
-    for part in words[PARTS..].chunks_exact(LEN).take(count) {
+    let parts = words.get(PARTS..).unwrap_or_default();
+    for part in parts.as_chunks::<LEN>().0.iter().take(count) {
         let (kind, offset, at, len, room) = (part[0] as u32, part[1], part[2], part[4], part[5]);
         if kind != PT_LOAD {
             continue;
         }
-        let (flags, align) = if IS_64 {
-            (part[0] >> 31 >> 1, part[6])
-        } else {
-            (part[6], part[7])
-        };
+        let flags = if IS_64 { part[0] >> 31 >> 1 } else { part[6] };
+        let align = part[LEN - 1];
         // PF_X, PF_W and PF_R are in the other order.
         let allowed =
             ProtFlags::from_bits_retain((flags >> 2 & 1 | flags & 2 | (flags & 1) << 2) as u32);
