@@ -261,8 +261,9 @@ pub fn pouchs_own_binary_cannot_be_overwritten(board: &mut BoardBed) -> Result<(
     serial.run("pouch start evil /srv/evil -- /bin/sh -c 'while :; do for p in /proc/[0-9]*; do { echo evil >$p/exe; } 2>/dev/null && echo WROTE; done; done'")?;
     // Whoever goes in has nothing of the host's for its program: not the file that was called.
     serial.run("pouch exec evil /bin/sleep 9999 </dev/null >/dev/null & p=$!")?;
-    let program = "until pouch exec evil ps | grep -q '[9]999'; do :; done; readlink /proc/$p/exe; kill $p";
+    let program = "until pouch exec evil ps | grep -q '[9]999'; do :; done; readlink /proc/$p/exe";
     assert_eq!(serial.run(program)?, "/memfd:pouch (deleted)");
+    serial.run("kill $p; wait $p")?;
     for command in ["/bin/entry", "/bin/link list", "/proc/self/exe", "/bin/over"] {
         serial.run(&format!("pouch exec evil {command}"))?;
     }
