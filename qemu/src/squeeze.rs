@@ -18,6 +18,7 @@ pub fn squeeze(binary: &Path, payload: &Path) -> Result<String> {
     if !code.starts_with(b"\x7fELF") {
         return Err(Error::new(format!("{} is no ELF file", binary.display())));
     }
+    can_take_its_place(&code).context(|| format!("{}", binary.display()))?;
     let mut mark = mark::MAGIC.to_vec();
     mark.extend_from_slice(&mark::digest(mark::START, &code).to_le_bytes());
     code.extend_from_slice(&mark);
@@ -36,6 +37,30 @@ pub fn squeeze(binary: &Path, payload: &Path) -> Result<String> {
     let beside = format!("{}.mark", payload.display());
     std::fs::write(&beside, &mark).context(|| format!("writing {beside}"))?;
     Ok(format!("{unpacked} bytes packed into {}", packed.len()))
+}
+
+/// Whether src/packed/place.rs can map it: its parts' headers within the first 512 bytes, each part in windows of its own,
+/// and none where the stub lies that maps them (scripts/link.rs).
+fn can_take_its_place(code: &[u8]) -> Result<()> {
+    const STUB: u64 = 0x400_0000;
+    let word = |at: usize, len: usize| {
+        let bytes = code.get(at..at + len).unwrap_or_default();
+        bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    let wide = code.get(4) == Some(&2);
+    let (first, len, count) = if wide { (64, 56, word(56, 2)) } else { (52, 32, word(44, 2)) };
+    let (begin, fields) = if wide { (word(32, 8), [16, 40, 48]) } else { (word(28, 4), [8, 20, 28]) };
+    let width = if wide { 8 } else { 4 };
+    let (mut free, mut good) = (0, begin == first as u64 && first + len * count as usize <= 512);
+    for part in 0..count as usize {
+        let at = first + len * part;
+        let [from, room, align] = fields.map(|field| word(at + field, width));
+        if word(at, 4) == 1 {
+            good &= align >= 4096 && from & !(align - 1) >= free && from + room <= STUB;
+            free = from + room;
+        }
+    }
+    if good { Ok(()) } else { Err(Error::new("its parts do not lie as src/packed/place.rs wants them")) }
 }
 
 /// How each processor's code is looked at: the smallest of what was tried.

@@ -117,11 +117,9 @@ fn fs_type(path: &CStr) -> i64 {
     rustix::fs::statfs(path).map_or(0, |s| (s.f_type as i64) & 0xffff_ffff)
 }
 
-/// Mounts what a board needs, and makes its root one that can be pivoted away from. Whether this is PID 1 of a PID
-/// namespace, and not the board's.
+/// Mounts what a board needs, and makes its root one that can be pivoted away from.
 #[inline(never)] // its frame is not to be part of the loop's
-pub(super) fn mounts() -> bool {
-    let nested = nested();
+pub(super) fn mounts(nested: bool) {
     // In a PID namespace the mounts may still be the host's: take a copy first.
     if nested && let Err(e) = process::unshare(process::CLONE_NEWNS) {
         say("unable to unshare mounts of", c"the host", e);
@@ -152,7 +150,6 @@ pub(super) fn mounts() -> bool {
     let _ = rustix::process::chdir(c"/");
     let _ = rustix::fs::mkdir(c"/run/pouch", Mode::from_raw_mode(0o700));
     let _ = rustix::fs::mkdir(crate::jail::STAGE, Mode::from_raw_mode(0o700));
-    nested
 }
 
 /// Whether something is mounted at a folder of the root: it lies on another device.
@@ -254,7 +251,7 @@ fn link_is(path: &CStr, target: &[u8]) -> bool {
 
 /// Whether this is PID 1 of a PID namespace, and not the board's. On a board Ctrl-Alt-Del comes as SIGINT from here on,
 /// instead of rebooting behind our back.
-fn nested() -> bool {
+pub(super) fn nested() -> bool {
     // Nobody but the board's may say so (reboot_pid_ns of kernel/pid_namespace.c).
     match rustix::system::reboot(rustix::system::RebootCommand::CadOff) {
         Ok(()) => false,

@@ -90,7 +90,7 @@ pub(super) fn prepare(t: &mut Tables) {
 
 /// Hands the controllers down to the containers' folder, and bounds it: what the first container wants, and no host
 /// shell does.
-pub(super) fn hand_down() {
+pub(super) fn hand_down(nested: bool) {
     let (Ok(root), Ok(pouch)) = (
         folder(rustix::fs::CWD, ROOT),
         folder(rustix::fs::CWD, POUCH),
@@ -107,7 +107,10 @@ pub(super) fn hand_down() {
     // A host shell below the root is moved along, for which the kernel waits for all processors.
     let mut was = [0; 2];
     let was = files::read_file(EXPEDITED, &mut was).unwrap_or_default();
-    files::write_file(EXPEDITED, b"1");
+    // In a PID namespace it is the machine's, and not this PID 1's to change.
+    if !nested {
+        files::write_file(EXPEDITED, b"1");
+    }
     let names = || {
         there
             .split(u8::is_ascii_whitespace)
@@ -123,7 +126,9 @@ pub(super) fn hand_down() {
             let _ = hand(Words::new("+").plain(name));
         }
     }
-    files::write_file(EXPEDITED, was);
+    if !nested {
+        files::write_file(EXPEDITED, was);
+    }
     // A few bombs, each within its own bound, leave an eighth of the processes that there can be to the host.
     let mut room = [0; 16];
     let most = files::read_file(c"/proc/sys/kernel/threads-max", &mut room);

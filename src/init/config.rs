@@ -92,6 +92,9 @@ impl Init {
         }
         self.t.config.size = size(line);
         let mut lost = None;
+        // Nothing is launched before the root is there, the controllers are handed down, and the lines are open: what a
+        // slot's line is says what TERM is.
+        self.t.definitions_wait = true;
         match (root.filter(|_| !self.t.config.nested), rooted) {
             (Some((device, kind)), None) => return self.root_begin(device, kind, &modules),
             (Some((device, _)), Some(status)) => {
@@ -110,9 +113,7 @@ impl Init {
         // To the log first: a board whose console is wrong still says why.
         let mut taken = 0;
         self.each_definition(line, Pass::Log, &mut taken);
-        // They take their slots before the lines are opened, which then show them, and are
-        // launched after that: what a slot's line is says what TERM is.
-        self.t.definitions_wait = true;
+        // They take their slots before the lines are opened, which then show them.
         if !self.t.config.rescue {
             self.each_definition(line, Pass::Start, &mut taken);
         }
@@ -122,7 +123,7 @@ impl Init {
         // Its shell takes longest: it begins now, on another processor where there is one.
         self.shells_due(time::now_ms());
         mark(Mark::Shell);
-        super::cgroup::hand_down();
+        super::cgroup::hand_down(self.t.config.nested);
         if rustix::fs::access(c"/etc/pouch/containers", rustix::fs::Access::EXISTS).is_ok() {
             self.let_define(Source::Folder);
         }
@@ -172,7 +173,7 @@ impl Init {
                             }
                             // Refused, and now there are lines to say so on.
                             (Pass::Console, None, Ok(spec))
-                                if *taken & bit == 0 && !self.t.config.rescue =>
+                                if *taken & bit == 0 && bit != 0 && !self.t.config.rescue =>
                             {
                                 self.define(spec);
                             }

@@ -103,9 +103,9 @@ pub fn run(args: &[&CStr]) -> u8 {
     signal::ignore_pipe();
     signal::on_fault(crash::faulted);
     signal::let_alarm_interrupt();
-    let mut nested = false;
+    let nested = boot::nested();
     if resume.is_none() && adopted.is_none() {
-        nested = boot::mounts();
+        boot::mounts(nested);
         boot::standard_streams();
     }
     mark(Mark::Mounted);

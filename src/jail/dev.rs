@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, mkdir, mkdirat, mknodat, symlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdir, mkdirat, mknodat, symlinkat};
 use rustix::mount::{UnmountFlags, unmount};
 
 use super::fs::{self, Fs};
@@ -136,6 +136,12 @@ pub fn share_copy(binary: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::fs::fchmod(lend(&file), Mode::from_raw_mode(0o755))?;
     copy(binary, lend(&file))?;
     mkdirat(lend(&own), c"empty", Mode::from_raw_mode(0o555))?;
+    rustix::fs::chmodat(
+        lend(&own),
+        c"empty",
+        Mode::from_raw_mode(0o555),
+        AtFlags::empty(),
+    )?;
     drop(file); // whoever has it to write keeps the mount writable
     mount::set(lend(&own), mount::RDONLY | LOCKED, false)?;
     mount::put_at(lend(&own), CWD, COPIES)

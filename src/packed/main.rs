@@ -2,12 +2,12 @@
 //!
 //! What lies on a board's flash is this with the real binary in it, in a form of its own (format::pack). It has no
 //! room of its own to run in for long: on the host it finds that PID 1 was unpacked from
-//! the same bytes and executes that; else it unpacks. A sealed memfd cannot be written by
+//! the same bytes and becomes that; else it unpacks. A sealed memfd cannot be written by
 //! anybody (CVE-2019-5736). Made by `./scripts/build`, which sets POUCH_PAYLOAD.
 #![no_std]
 #![no_main]
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_char};
 use core::panic::PanicInfo;
 
 use pouch::format::calls::Make;
@@ -46,10 +46,12 @@ unsafe extern "C" fn enter(stack: *const usize) -> ! {
     if rustix::process::getpid().as_raw_nonzero().get() != 1
         && let Some(fd) = running()
     {
-        // What goes into a container must not have a file of the host's for its program there (CVE-2019-5736).
+        // What goes into a container must not have a file of the host's for its program there (CVE-2019-5736); and
+        // what has options alone may be an image that is to be judged by what it is.
         // SAFETY: the second word is NUL-ended, if there is one; the binary is linked as it has to be.
         unsafe {
-            if count < 2 || CStr::from_ptr(*args.add(1) as *const _) != c"exec" {
+            let word = args.add(1).read() as *const c_char;
+            if count > 1 && *word != b'-' as c_char && CStr::from_ptr(word) != c"exec" {
                 place::take(fd, stack);
             }
         }

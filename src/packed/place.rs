@@ -7,7 +7,7 @@
 use core::arch::asm;
 
 use pouch::sys::Errno;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 
 /// The first words of an ELF file (elf(5)): its header, then those of its parts. Of both widths, since the fields that
@@ -24,13 +24,22 @@ const IS_64: bool = size_of::<usize>() == 8;
 const PT_LOAD: u32 = 1;
 
 /// Maps `program`, of which all addresses lie where nothing of this one is, and enters it with this process's words.
-/// Comes back only with the reason why not; an execve is still possible then.
+/// Comes back only with the reason why not; an execve is still possible then. `program` is closed otherwise.
 ///
 /// # Safety
 /// `stack` is the kernel's: argc lies there. The program is static and linked for its address.
 pub unsafe fn take(program: BorrowedFd<'_>, stack: *const usize) -> Errno {
-    // SAFETY: handed on.
-    unsafe { map(program) }.map_or_else(|e| e, |entry| unsafe { enter(entry, stack) })
+    // SAFETY: handed on. The descriptor may have a standard stream's number, of which none was open: nobody is to
+    // take it for one; the mappings keep the file.
+    unsafe {
+        match map(program) {
+            Ok(entry) => {
+                rustix::io::close(program.as_raw_fd());
+                enter(entry, stack)
+            }
+            Err(e) => e,
+        }
+    }
 }
 
 unsafe fn map(program: BorrowedFd<'_>) -> Result<usize, Errno> {

@@ -15,6 +15,7 @@ const COUNT: Place = UNITS as Place;
 
 /// The ranges that are taken.
 #[derive(Debug, Default)]
+#[repr(C)] // it goes from one image to the next
 pub struct Ranges {
     /// By the containers' numbers.
     taken: Set,

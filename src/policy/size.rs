@@ -8,6 +8,7 @@
 /// The most containers at once.
 pub const UNITS: usize = match option_env!("POUCH_UNITS") {
     None => 64,
+    Some(text) if text.is_empty() => 64,
     Some(text) => match usize::from_str_radix(text, 10) {
         Ok(units) => units,
         Err(_) => 0,

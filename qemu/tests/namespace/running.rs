@@ -31,6 +31,11 @@ pub fn run_through_pipes_ends_as_its_command_does(fresh: &mut Fresh) -> Result<(
             .count(),
         2
     );
+    // Streams that are closed are nothing, and not what pouch has open itself: PID 1's own program, above all.
+    assert_eq!(serial.run("pouch list >&- 2>&-; echo $?")?, "0");
+    let streams = "for i in 0 1 2; do readlink /proc/1/fd/$i; done >/tmp/o";
+    serial.run(&format!("pouch run run1 -- sh -c '{streams}' <&- >&- 2>&-"))?;
+    assert_eq!(serial.run("cat /tmp/o")?, "/dev/null\n/tmp/o\n/dev/null");
     // No terminal, no session; the name is free at once.
     assert_eq!(
         serial.run(
