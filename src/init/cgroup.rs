@@ -20,10 +20,6 @@ const ROOT: &CStr = c"/sys/fs/cgroup";
 /// The containers' folder in it.
 const POUCH: &CStr = c"/sys/fs/cgroup/pouch";
 
-/// Whether the kernel asks all processors to be done with what they read, instead of waiting until they are
-/// (kernel/ksysfs.c, Documentation/RCU/checklist.rst).
-const EXPEDITED: &CStr = c"/sys/kernel/rcu_expedited";
-
 /// Numbers of processes, of which the kernel has as many at first (PID_MAX_DEFAULT).
 const PIDS: u32 = 32768;
 
@@ -83,34 +79,26 @@ pub(super) fn prepare(t: &mut Tables) {
     let _ = make_folder(&root, c"shell");
     t.shell_cgroup = folder(lend(&root), c"shell").ok();
     match make_folder(&root, c"pouch") {
-        Ok(()) | Err(Errno::EXIST) => t.config.cgroups = true,
-        Err(e) => without("create /sys/fs/cgroup/pouch", e),
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(e) => return without("create /sys/fs/cgroup/pouch", e),
+    }
+    t.config.cgroups = true;
+    if let Ok(pouch) = folder(lend(&root), c"pouch") {
+        hand_down(&root, &pouch);
     }
 }
 
-/// Hands the controllers down to the containers' folder, and bounds it: what the first container wants, and no host
-/// shell does.
-pub(super) fn hand_down(nested: bool) {
-    let (Ok(root), Ok(pouch)) = (
-        folder(rustix::fs::CWD, ROOT),
-        folder(rustix::fs::CWD, POUCH),
-    ) else {
-        return;
-    };
+/// Hands the controllers down to the containers' folder, and bounds it. While no process lives below the root that is
+/// quick: later the kernel would wait for all that run. With a host shell on its way beside it an emulated board of two
+/// processors even stood still, both in the kernel, once in some three hundred boots.
+fn hand_down(root: &OwnedFd, pouch: &OwnedFd) {
     let mut room = [0u8; 256];
-    let there = read(&root, c"cgroup.controllers", &mut room).unwrap_or_default();
+    let there = read(root, c"cgroup.controllers", &mut room).unwrap_or_default();
     let hand = |line: &Words| {
         let line = line.as_str().as_bytes();
-        write(&root, c"cgroup.subtree_control", line)?;
-        write(&pouch, c"cgroup.subtree_control", line)
+        write(root, c"cgroup.subtree_control", line)?;
+        write(pouch, c"cgroup.subtree_control", line)
     };
-    // A host shell below the root is moved along, for which the kernel waits for all processors.
-    let mut was = [0; 2];
-    let was = files::read_file(EXPEDITED, &mut was).unwrap_or_default();
-    // In a PID namespace it is the machine's, and not this PID 1's to change.
-    if !nested {
-        files::write_file(EXPEDITED, b"1");
-    }
     let names = || {
         there
             .split(u8::is_ascii_whitespace)
@@ -126,16 +114,13 @@ pub(super) fn hand_down(nested: bool) {
             let _ = hand(Words::new("+").plain(name));
         }
     }
-    if !nested {
-        files::write_file(EXPEDITED, was);
-    }
     // A few bombs, each within its own bound, leave an eighth of the processes that there can be to the host.
     let mut room = [0; 16];
     let most = files::read_file(c"/proc/sys/kernel/threads-max", &mut room);
     if let Some(most) = most.ok().and_then(|most| number::u32(most.trim_ascii())) {
         let mut share = Words::new("");
         share.num(u64::from(most.min(PIDS) / 8 * 7));
-        let _ = write(&pouch, c"pids.max", share.as_str().as_bytes());
+        let _ = write(pouch, c"pids.max", share.as_str().as_bytes());
     }
 }
 

@@ -92,8 +92,7 @@ impl Init {
         }
         self.t.config.size = size(line);
         let mut lost = None;
-        // Nothing is launched before the root is there, the controllers are handed down, and the lines are open: what a
-        // slot's line is says what TERM is.
+        // Nothing is launched before the root is there and the lines are open: what a slot's line is says what TERM is.
         self.t.definitions_wait = true;
         match (root.filter(|_| !self.t.config.nested), rooted) {
             (Some((device, kind)), None) => return self.root_begin(device, kind, &modules),
@@ -123,7 +122,6 @@ impl Init {
         // Its shell takes longest: it begins now, on another processor where there is one.
         self.shells_due(time::now_ms());
         mark(Mark::Shell);
-        super::cgroup::hand_down(self.t.config.nested);
         if rustix::fs::access(c"/etc/pouch/containers", rustix::fs::Access::EXISTS).is_ok() {
             self.let_define(Source::Folder);
         }
