@@ -21,13 +21,10 @@ pub(super) struct Mark {
 pub(super) fn prepare(root: &Path, board: &Board) -> Result<PathBuf> {
     let (built, folder) = (board.folder(root), board.folder(root).join("bench"));
     std::fs::create_dir_all(&folder)?;
-    let mut image = read(&built.join("initramfs.cpio.gz"))
-        .context(|| format!("{} is not built: ./scripts/build {}", board.name, board.name))?;
-    let more = folder.join("more.cpio.gz");
-    additions(board, &built)?.write_gzip(&more)?;
-    image.extend(read(&more)?);
-    crate::image::replace(&folder.join("initramfs.cpio.gz"), &image)?;
-    take_along(&built, &folder)?;
+    if !built.join("initramfs.cpio.gz").is_file() {
+        return Err(Error::new(format!("{} is not built: ./scripts/build {}", board.name, board.name)));
+    }
+    image_with(&built, &folder, &additions(board, &built)?)?;
     Ok(folder)
 }
 
@@ -43,19 +40,23 @@ pub(super) fn many(root: &Path, board: &Board, folder: &Path) -> Result<PathBuf>
     let binary = read(&binary).context(|| format!("./scripts/bench without POUCH_NO_BUILD makes it, for {MANY}"))?;
     let many = folder.join("many");
     std::fs::create_dir_all(&many)?;
-    let more = many.join("more.cpio.gz");
     let mut archive = Archive::new();
     archive.add("init", 0o755, Kind::File(binary))?;
-    archive.write_gzip(&more)?;
-    let mut image = read(&folder.join("initramfs.cpio.gz"))?;
-    image.extend(read(&more)?);
-    crate::image::replace(&many.join("initramfs.cpio.gz"), &image)?;
-    take_along(folder, &many)?;
+    image_with(folder, &many, &archive)?;
     Ok(many)
 }
 
-/// What an image is booted with.
-pub(super) fn take_along(from: &Path, to: &Path) -> Result<()> {
+/// Makes an image in the folder `to` of the one in `from` with an archive behind, which is left beside it as
+/// more.cpio.gz; and takes along what it is booted with.
+///
+/// # Errors
+/// There is no image; the file system's.
+pub(super) fn image_with(from: &Path, to: &Path, archive: &Archive) -> Result<()> {
+    let mut image = read(&from.join("initramfs.cpio.gz"))?;
+    let more = to.join("more.cpio.gz");
+    archive.write_gzip(&more)?;
+    image.extend(read(&more)?);
+    crate::image::replace(&to.join("initramfs.cpio.gz"), &image)?;
     for name in ["vmlinuz", "cmdline", "board.dtb"] {
         if from.join(name).is_file() {
             crate::image::replace(&to.join(name), &read(&from.join(name))?)?;

@@ -33,12 +33,7 @@ pub(super) fn prepare(bench: &Bench) -> Result<PathBuf> {
     }
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder)?;
-    let more = folder.join("more.cpio.gz");
-    archive(bench)?.write_gzip(&more)?;
-    let mut image = guest::read(&bench.folder.join("initramfs.cpio.gz"))?;
-    image.extend(guest::read(&more)?);
-    crate::image::replace(&folder.join("initramfs.cpio.gz"), &image)?;
-    guest::take_along(&bench.folder, &folder)?;
+    guest::image_with(&bench.folder, &folder, &archive(bench)?)?;
     std::fs::write(mark, "")?;
     Ok(folder)
 }
