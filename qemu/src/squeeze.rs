@@ -71,3 +71,34 @@ fn manner(machine: u8) -> Manner {
         _ => Manner { place_bits: 0, behind_match: true, groups: 16 },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of 64 bits with two parts to load: where each begins, how long it is; windows of 4 KiB.
+    fn file(parts: [(u64, u64); 2]) -> Vec<u8> {
+        let mut file = vec![0; 64 + 2 * 56];
+        (file[4], file[32], file[56]) = (2, 64, 2);
+        for (header, (from, room)) in file[64..].chunks_exact_mut(56).zip(parts) {
+            header[0] = 1;
+            for (at, number) in [(16, from), (40, room), (48, 4096)] {
+                header[at..at + 8].copy_from_slice(&number.to_le_bytes());
+            }
+        }
+        file
+    }
+
+    #[test]
+    fn only_what_the_stub_can_map_is_packed() {
+        assert!(can_take_its_place(&file([(0x20_0000, 0x6000), (0x20_6e00, 0x1000)])).is_ok());
+        // The second in the first one's last window; where the stub lies; headers that are somewhere else, or too many.
+        assert!(can_take_its_place(&file([(0x20_0000, 0x6e58), (0x20_6f00, 0x1000)])).is_err());
+        assert!(can_take_its_place(&file([(0x20_0000, 0x6000), (0x3ff_f000, 0x1001)])).is_err());
+        let mut other = file([(0x20_0000, 0x6000), (0x20_7000, 0x1000)]);
+        other[32] = 128;
+        assert!(can_take_its_place(&other).is_err());
+        (other[32], other[56]) = (64, 9);
+        assert!(can_take_its_place(&other).is_err());
+    }
+}
