@@ -10,6 +10,7 @@ use super::say;
 use super::socket::{OUTSIDE, Room, Socket};
 use super::start::{Path, absolute};
 use crate::format::cmdline::{self, Word};
+use crate::format::container::FOLDER;
 use crate::format::json::SIZE_MAX;
 use crate::format::message::{MESSAGE_MAX, Refusal, Reply, Request};
 use crate::format::reason::Reason;
@@ -21,8 +22,6 @@ use crate::sys::{Errno, file, time};
 use core::ffi::CStr;
 use rustix::fs::OFlags;
 
-/// A folder for each container, with its container.json.
-const FOLDER: &str = "/etc/pouch/containers/";
 /// The longest kernel command line that is read.
 const CMDLINE: usize = 8192;
 /// The first pause before what failed is tried again, in milliseconds; it doubles up to the longest.
@@ -187,7 +186,7 @@ fn word(definition: &[u8], tries: u32) -> Outcome {
 /// a definition that names the file.
 fn folder() {
     let (mut found, mut started) = (0u32, 0u32);
-    let mut path = [0; 64];
+    let folder = Plain(FOLDER.to_bytes());
     let each = &mut |name: &CStr, _| {
         let name = Plain(name.to_bytes());
         let mut definition = Text::<600>::new();
@@ -195,7 +194,7 @@ fn folder() {
             &mut definition,
             "{},config={}{}/container.json",
             name,
-            FOLDER,
+            folder,
             name
         );
         let (_, file) = cut(definition.as_bytes(), b'=');
@@ -206,13 +205,11 @@ fn folder() {
             started += u32::from(word(definition.as_bytes(), u32::MAX) == Outcome::Done);
         }
     };
-    if let Ok(path) = c_string(&[FOLDER.as_bytes()], &mut path)
-        && let Ok(folder) = file::open_at(None, path, OFlags::RDONLY | OFlags::DIRECTORY)
-    {
-        let _ = file::entries(&folder, each);
+    if let Ok(opened) = file::open_at(None, FOLDER, OFlags::RDONLY | OFlags::DIRECTORY) {
+        let _ = file::entries(&opened, each);
     }
     let mut notes = Notes::new();
-    put!(&mut notes, "{}: {} found, {} new\n", FOLDER, found, started);
+    put!(&mut notes, "{}: {} found, {} new\n", folder, found, started);
     tell(&notes, false);
 }
 

@@ -5,12 +5,17 @@
 //! shape tells its age, and what could mean both is refused, since the wrong reading gives
 //! a container nearly everything it was to lose.
 
+use core::ffi::CStr;
+
 use super::json::{Reader, SIZE_MAX, kind::*};
 use super::reason::Reason;
 use super::spec::{BadSpec, SpecBuf, Tag, flags, namespaces};
 use super::text::{Sink, alike, nth, which_from};
 use super::wire::Writer;
 use super::{capability, cmdline, number, options};
+
+/// Where the board's owner defines containers: a folder for each, with its container.json.
+pub const FOLDER: &CStr = c"/etc/pouch/containers/";
 
 /// The keys of a file, in the order in which they are read.
 const TOP: &str = "namespaces capabilities capabilities_mask capabilities_drop capabilities_keep \

@@ -11,6 +11,7 @@ use super::marks::{Mark, mark};
 use super::words::{Words, unable};
 use super::{Init, boot, files};
 use crate::format::cmdline::{self, Word};
+use crate::format::container::FOLDER;
 use crate::format::number;
 use crate::format::spec::{Spec, SpecBuf};
 use crate::format::text::behind;
@@ -122,7 +123,7 @@ impl Init {
         // Its shell takes longest: it begins now, on another processor where there is one.
         self.shells_due(time::now_ms());
         mark(Mark::Shell);
-        if rustix::fs::access(c"/etc/pouch/containers", rustix::fs::Access::EXISTS).is_ok() {
+        if rustix::fs::access(FOLDER, rustix::fs::Access::EXISTS).is_ok() {
             self.let_define(Source::Folder);
         }
         self.open_vts();
